@@ -1,0 +1,35 @@
+"""The labels: names, ids, priority and colours, in one place."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Organ:
+    """One class of the label map.
+
+    Attributes:
+        name: as in file names, columns and metrics.
+        label: its value in a label map.
+        parts: its masks in the SCR database, one folder each; left and right are the patient's.
+        pieces: how many separate pieces a person has of it.
+        colour: (red, green, blue) in overlays, 0 to 255; told apart with deficient colour vision
+            (Okabe and Ito's palette).
+    """
+
+    name: str
+    label: int
+    parts: tuple[str, ...]
+    pieces: int
+    colour: tuple[int, int, int]
+
+
+BACKGROUND = 0
+CLAVICLES = Organ("clavicles", 1, ("left clavicle", "right clavicle"), 2, (240, 228, 66))
+HEART = Organ("heart", 2, ("heart",), 1, (213, 94, 0))
+LUNGS = Organ("lungs", 3, ("left lung", "right lung"), 2, (86, 180, 233))
+
+#: By priority: where organs overlap, the earlier one is what the label map shows.
+ORGANS = (CLAVICLES, HEART, LUNGS)
+
+#: Number of classes, background included; labels are 0 to CLASSES - 1.
+CLASSES = len(ORGANS) + 1
