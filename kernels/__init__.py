@@ -1,0 +1,18 @@
+"""Numba kernels: arrays in, arrays out. They know no files, no networks, and nothing of xray_seg.
+
+Each function checks its arguments, then calls a compiled kernel that trusts them and releases
+the GIL, so that reader and writer threads run beside the engine.
+"""
+
+from .components import Runs as Runs
+from .components import connect as connect
+from .components import find_runs as find_runs
+from .components import neighbours as neighbours
+from .components import paint_runs as paint_runs
+from .masks import merge_masks as merge_masks
+from .overlay import blend as blend
+from .resample import area_fractions as area_fractions
+from .resample import area_mean as area_mean
+from .restore import upsample_argmax as upsample_argmax
+from .restore import upsample_plane as upsample_plane
+from .warp import warp as warp

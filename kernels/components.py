@@ -1,0 +1,202 @@
+"""Connected pieces of a label map, by way of its runs.
+
+A run is a stretch of equal labels in one row. Even a large label map has a few thousand of them,
+so that pieces are found, measured and repainted without touching most pixels again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ._jit import kernel
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of an (H, W) label map in row-major order.
+
+    Attributes:
+        rows: (n,) row of each run.
+        starts: (n,) its first column.
+        stops: (n,) the column after its last.
+        labels: (n,) uint8 its label.
+        shape: (H, W) of the label map.
+    """
+
+    rows: Ints
+    starts: Ints
+    stops: Ints
+    labels: npt.NDArray[np.uint8]
+    shape: tuple[int, int]
+
+    @property
+    def lengths(self) -> Ints:
+        """(n,) pixels in each run."""
+        return self.stops - self.starts
+
+
+def find_runs(labels: npt.NDArray[np.uint8]) -> Runs:
+    """Cut a label map into runs.
+
+    Raises:
+        ValueError: it is not a non-empty 2-D uint8 array.
+    """
+    _check(labels)
+    first = np.empty(labels.shape[0] + 1, np.int64)
+    _count_runs(labels, first)
+    count = int(first[-1])
+    rows, starts, stops = (np.empty(count, np.int64) for _ in range(3))
+    values = np.empty(count, np.uint8)
+    _fill_runs(labels, first, rows, starts, stops, values)
+    return Runs(rows, starts, stops, values, (labels.shape[0], labels.shape[1]))
+
+
+def connect(runs: Runs, groups: npt.NDArray[np.int64]) -> Ints:
+    """Number the pieces: runs of one group that touch by a pixel's side belong together.
+
+    Args:
+        runs: of a label map.
+        groups: (256,) group of each label; labels of one group connect to each other.
+
+    Returns:
+        (n,) piece of each run, from 0 in order of first appearance.
+
+    Raises:
+        ValueError: ``groups`` is not (256,).
+    """
+    if groups.shape != (256,):
+        raise ValueError(f"groups must name one group for each of 256 labels, not {groups.shape}")
+    pieces = np.empty(len(runs.rows), np.int64)
+    _connect(runs.rows, runs.starts, runs.stops, groups[runs.labels], pieces)
+    return np.unique(pieces, return_inverse=True)[1].astype(np.int64)
+
+
+def neighbours(runs: Runs) -> tuple[Ints, Ints, Ints]:
+    """Which runs lie side by side: (m,) indices of both, and how many pixel sides they share."""
+    count = int(_neighbours(runs.rows, runs.starts, runs.stops, _NONE, _NONE, _NONE))
+    one, other, sides = (np.empty(count, np.int64) for _ in range(3))
+    _neighbours(runs.rows, runs.starts, runs.stops, one, other, sides)
+    return one, other, sides
+
+
+def paint_runs(labels: npt.NDArray[np.uint8], runs: Runs, values: npt.NDArray[np.uint8]) -> None:
+    """Repaint, in place, the runs whose value differs from their label.
+
+    Args:
+        labels: the (H, W) uint8 label map that the runs were found in.
+        runs: its runs.
+        values: (n,) uint8 the new label of each run.
+
+    Raises:
+        ValueError: the arrays do not belong together.
+    """
+    if labels.shape != runs.shape or values.shape != runs.labels.shape:
+        raise ValueError(
+            f"runs of {runs.shape} and {values.shape} values do not fit {labels.shape}"
+        )
+    for index in np.flatnonzero(values != runs.labels):
+        labels[runs.rows[index], runs.starts[index] : runs.stops[index]] = values[index]
+
+
+def _check(labels: npt.NDArray[np.uint8]) -> None:
+    if labels.ndim != 2 or labels.dtype != np.uint8 or 0 in labels.shape:
+        raise ValueError(f"a 2-D uint8 label map is needed, not {labels.dtype} {labels.shape}")
+
+
+_NONE = np.empty(0, np.int64)
+
+
+@kernel
+def _count_runs(labels, first):
+    """first[y] = number of runs before row y."""
+    total = 0
+    for y in range(labels.shape[0]):
+        first[y] = total
+        changes = 1
+        for x in range(1, labels.shape[1]):
+            changes += labels[y, x] != labels[y, x - 1]
+        total += changes
+    first[labels.shape[0]] = total
+
+
+@kernel
+def _fill_runs(labels, first, rows, starts, stops, values):
+    columns = labels.shape[1]
+    for y in range(labels.shape[0]):
+        start = 0
+        for run in range(first[y], first[y + 1]):
+            value = labels[y, start]
+            stop = start + 1
+            while stop < columns and labels[y, stop] == value:
+                stop += 1
+            rows[run], starts[run], stops[run], values[run] = y, start, stop, value
+            start = stop
+
+
+@kernel
+def _root(parents, run):
+    while parents[run] != run:
+        parents[run] = parents[parents[run]]
+        run = parents[run]
+    return run
+
+
+@kernel
+def _connect(rows, starts, stops, groups, parents):
+    """Union-find over runs; each set's root is its first run."""
+    count = len(rows)
+    for run in range(count):
+        parents[run] = run
+    above = 0
+    for run in range(count):
+        if run and rows[run - 1] == rows[run] and groups[run - 1] == groups[run]:
+            _join(parents, run - 1, run)
+        while above < count and (
+            rows[above] < rows[run] - 1
+            or (rows[above] == rows[run] - 1 and stops[above] <= starts[run])
+        ):
+            above += 1
+        other = above
+        while other < run and rows[other] == rows[run] - 1 and starts[other] < stops[run]:
+            if groups[other] == groups[run]:
+                _join(parents, other, run)
+            other += 1
+    for run in range(count):
+        parents[run] = _root(parents, run)
+
+
+@kernel
+def _join(parents, one, other):
+    a, b = _root(parents, one), _root(parents, other)
+    if a < b:
+        parents[b] = a
+    else:
+        parents[a] = b
+
+
+@kernel
+def _neighbours(rows, starts, stops, one, other, sides):
+    """Count the pairs of adjacent runs; list them where the arrays are not empty."""
+    listing = len(one) > 0
+    pairs, above = 0, 0
+    for run in range(len(rows)):
+        if run and rows[run - 1] == rows[run]:
+            if listing:
+                one[pairs], other[pairs], sides[pairs] = run - 1, run, 1
+            pairs += 1
+        while above < run and (
+            rows[above] < rows[run] - 1
+            or (rows[above] == rows[run] - 1 and stops[above] <= starts[run])
+        ):
+            above += 1
+        upper = above
+        while upper < run and rows[upper] == rows[run] - 1 and starts[upper] < stops[run]:
+            if listing:
+                shared = min(stops[upper], stops[run]) - max(starts[upper], starts[run])
+                one[pairs], other[pairs], sides[pairs] = upper, run, shared
+            pairs += 1
+            upper += 1
+    return pairs

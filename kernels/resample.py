@@ -1,0 +1,155 @@
+"""Area means: from stored pixels to the network's grid, in one pass over the source."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ._jit import kernel
+
+
+def area_mean(
+    source: npt.NDArray[np.generic],
+    shape: tuple[int, int],
+    out: npt.NDArray[np.float32] | None = None,
+) -> npt.NDArray[np.float32]:
+    """Mean of the source over the area that each target pixel covers, for any ratio.
+
+    Args:
+        source: (H, W) uint8, uint16, float32 or float64, of either byte order and any strides,
+            read once and never copied: a memory map is decoded as it is paged in.
+        shape: (h, w) of the result; where it is larger than the source, each source pixel is
+            spread over the area that it covers.
+        out: (h, w) float32 to write into, for instance a view of a batch.
+
+    Returns:
+        (h, w) float32 in the source's units.
+
+    Raises:
+        ValueError: a dimension is empty, the dtype is another, or ``out`` does not fit.
+    """
+    if source.ndim != 2 or 0 in source.shape or min(shape) < 1:
+        raise ValueError(f"area_mean needs non-empty 2-D arrays, got {source.shape} to {shape}")
+    if source.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32, np.float64):
+        raise ValueError(f"area_mean reads uint8, uint16 and floats, not {source.dtype}")
+    if out is None:
+        out = np.empty(shape, np.float32)
+    elif out.shape != tuple(shape) or out.dtype != np.float32:
+        raise ValueError(f"out must be float32 {tuple(shape)}, not {out.dtype} {out.shape}")
+    swapped = not source.dtype.isnative
+    if source.dtype.kind == "f":
+        _mean_of_floats(source.astype(source.dtype.newbyteorder("="), copy=False), out)
+        return out
+    native = source.view(source.dtype.newbyteorder("=")) if swapped else source
+    if source.shape[0] % shape[0] == 0:
+        _mean_of_whole_rows(native, swapped, out)
+    else:
+        _mean_of_integers(native, swapped, out)
+    return out
+
+
+def area_fractions(
+    labels: npt.NDArray[np.uint8], shape: tuple[int, int], classes: int
+) -> npt.NDArray[np.float32]:
+    """Share of each target pixel's area that each class covers.
+
+    Args:
+        labels: (H, W) uint8 label map, values below ``classes``.
+        shape: (h, w) of the result.
+        classes: number of classes, background included.
+
+    Returns:
+        (h, w, classes) float32 that sums to 1 over the last axis.
+
+    Raises:
+        ValueError: an empty dimension, another dtype, or a label out of range.
+    """
+    if labels.ndim != 2 or 0 in labels.shape or labels.dtype != np.uint8 or min(shape) < 1:
+        raise ValueError(f"area_fractions needs a 2-D uint8 label map, got {labels.dtype}")
+    if int(labels.max()) >= classes:
+        raise ValueError(f"label {labels.max()} is not one of {classes} classes")
+    out = np.zeros((*shape, classes), np.float32)
+    _fractions(labels, out)
+    return out
+
+
+@kernel
+def _mean_of_whole_rows(source, swapped, out):
+    """Each target row is a whole number of source rows: exact sums in integers."""
+    rows, columns = source.shape
+    height, width = out.shape
+    band = rows // height
+    sums = np.empty(columns, np.uint32)  # band * 65535 < 2**32 for any height below 65537
+    for i in range(height):
+        sums[:] = 0
+        for y in range(i * band, (i + 1) * band):
+            if swapped:
+                for x in range(columns):
+                    pixel = np.uint16(source[y, x])
+                    sums[x] += np.uint32(np.uint16((pixel >> 8) | (pixel << 8)))
+            else:
+                for x in range(columns):
+                    sums[x] += np.uint32(source[y, x])
+        _reduce_columns(sums, columns, width, 1.0 / (columns * band), out[i])
+
+
+@kernel
+def _mean_of_integers(source, swapped, out):
+    rows, columns = source.shape
+    height, width = out.shape
+    sums = np.empty(columns, np.float32)
+    for i in range(height):
+        sums[:] = 0
+        first, last = (i * rows) // height, -((-(i + 1) * rows) // height)
+        for y in range(first, last):
+            # Overlap of target row and source row in units of 1 / (rows * height): whole numbers.
+            overlap = min((i + 1) * rows, (y + 1) * height) - max(i * rows, y * height)
+            weight = np.float32(overlap / rows)
+            if swapped:
+                for x in range(columns):
+                    pixel = np.uint16(source[y, x])
+                    sums[x] += weight * np.float32(np.uint16((pixel >> 8) | (pixel << 8)))
+            else:
+                for x in range(columns):
+                    sums[x] += weight * np.float32(source[y, x])
+        _reduce_columns(sums, columns, width, 1.0 / columns, out[i])
+
+
+@kernel
+def _mean_of_floats(source, out):
+    rows, columns = source.shape
+    height, width = out.shape
+    sums = np.empty(columns, np.float64)
+    for i in range(height):
+        sums[:] = 0
+        first, last = (i * rows) // height, -((-(i + 1) * rows) // height)
+        for y in range(first, last):
+            overlap = min((i + 1) * rows, (y + 1) * height) - max(i * rows, y * height)
+            weight = overlap / rows
+            for x in range(columns):
+                sums[x] += weight * source[y, x]
+        _reduce_columns(sums, columns, width, 1.0 / columns, out[i])
+
+
+@kernel
+def _reduce_columns(sums, columns, width, scale, target):
+    """target[j] = scale * the sums under target column j, times the width that it covers."""
+    for j in range(width):
+        first, last = (j * columns) // width, -((-(j + 1) * columns) // width)
+        total = 0.0
+        for x in range(first, last):
+            overlap = min((j + 1) * columns, (x + 1) * width) - max(j * columns, x * width)
+            total += sums[x] * np.float64(overlap)
+        target[j] = total * scale
+
+
+@kernel
+def _fractions(labels, out):
+    rows, columns = labels.shape
+    height, width = out.shape[:2]
+    scale = 1.0 / (rows * np.float64(columns))
+    for i in range(height):
+        for y in range((i * rows) // height, -((-(i + 1) * rows) // height)):
+            tall = min((i + 1) * rows, (y + 1) * height) - max(i * rows, y * height)
+            for j in range(width):
+                for x in range((j * columns) // width, -((-(j + 1) * columns) // width)):
+                    wide = min((j + 1) * columns, (x + 1) * width) - max(j * columns, x * width)
+                    out[i, j, labels[y, x]] += np.float32(tall * wide * scale)
