@@ -1,0 +1,58 @@
+"""Reading radiographs by content; a file's suffix is never trusted."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from ..errors import NotARadiograph, ReadError
+from ..radiograph import Radiograph
+from .jsrt import JSRT, read_raw
+from .jsrt import RawLayout as RawLayout
+from .raster import read_raster, sniff
+
+_HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
+
+
+def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
+    """Read a radiograph: raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000, told by its content.
+
+    Args:
+        path: a file.
+        raw: layout of headerless files; None for JSRT's 2048 x 2048.
+
+    Raises:
+        NotARadiograph: the file holds something else, or nothing.
+        ReadError: it is damaged, of a kind not supported, or cannot be opened.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise NotARadiograph(f"{path}: is a folder, not an image file")
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if not head:
+            raise NotARadiograph(f"{path}: is empty (0 bytes)")
+        if sniff(head):
+            return read_raster(path)
+        if head[128:132] == b"DICM":
+            raise NotARadiograph(
+                f"{path}: is a DICOM file, which this version does not read; "
+                "export it as PNG or TIFF"
+            )
+        if path.stat().st_size != (raw or JSRT).length and _is_other(path, head):
+            raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
+        return read_raw(path, raw or JSRT)
+    except OSError as error:
+        raise ReadError(f"{path}: {error.strerror or error}") from error
+
+
+def _is_other(path: Path, head: bytes) -> str | None:
+    """What a file is that has neither an image's signature nor a raw film's length."""
+    if head.startswith(b"%PDF"):
+        return "a PDF document"
+    if head.startswith(b"PK\x03\x04"):
+        return "a zip archive"
+    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head) and path.suffix.lower() != ".img":
+        return "a text file"
+    return None if path.suffix.lower() in (".img", ".raw") else "a file of unknown kind"

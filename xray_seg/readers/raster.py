@@ -1,0 +1,100 @@
+"""PNG, JPEG, TIFF and their like, decoded by imagecodecs and tifffile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ReadError
+from ..radiograph import Radiograph
+
+#: ITU-R BT.601: luma of red, green and blue.
+_LUMA = (0.299, 0.587, 0.114)
+
+#: First bytes (None: any) of each format that imagecodecs decodes, and its name there.
+_SIGNATURES = (
+    ("PNG", b"\x89PNG\r\n\x1a\n", "png"),
+    ("JPEG", b"\xff\xd8\xff", "jpeg"),
+    ("GIF", b"GIF8", "gif"),
+    ("JPEG 2000", b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jpeg2k"),
+    ("JPEG 2000", b"\xff\x4f\xff\x51", "jpeg2k"),
+    ("BMP", b"BM", "bmp"),
+)
+_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+
+def sniff(head: bytes) -> str | None:
+    """The name of the raster format that a file's first bytes announce, or None."""
+    if head.startswith(_TIFF):
+        return "TIFF"
+    return next((name for name, start, _ in _SIGNATURES if head.startswith(start)), None)
+
+
+def read_raster(path: Path) -> Radiograph:
+    """Decode an image file to grey; of a file with several images, the first.
+
+    Raises:
+        ReadError: it cannot be decoded or is no picture of 8 or 16 bits (or floats, in a TIFF).
+    """
+    try:
+        pixels, name, inverted = _decode(path)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # each codec has exceptions of its own
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ReadError(f"{path}: damaged or not supported: {reason}") from error
+    return Radiograph(to_grey(pixels, path), inverted, None, str(path), name)
+
+
+def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
+    import imagecodecs
+    import tifffile
+
+    data = path.read_bytes()
+    name = sniff(data[:16])
+    if name == "TIFF":
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
+            return page.asarray(), name, inverted
+    codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
+    return getattr(imagecodecs, f"{codec}_decode")(data), str(name), None
+
+
+def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray[Any]:
+    """One plane of an image: luma of colours, alpha dropped, frames after the first dropped.
+
+    Args:
+        pixels: (H, W), (H, W, 1 to 4) or (frames, H, W, 1 to 4), uint8, uint16, bool or float.
+        path: named in errors.
+
+    Raises:
+        ReadError: it has another shape or type, is empty, or holds values that are no numbers.
+    """
+    while pixels.ndim > 3 or (pixels.ndim == 3 and pixels.shape[2] > 4):
+        pixels = pixels[0]
+    if pixels.dtype == np.bool_:
+        pixels = pixels.view(np.uint8)
+    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise ReadError(f"{path}: an array of shape {pixels.shape} is no image")
+    if pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32, np.float64):
+        raise ReadError(f"{path}: {pixels.dtype} pixels; 8 and 16 bits and floats are read")
+    if pixels.ndim == 3:
+        pixels = pixels[..., 0] if pixels.shape[2] < 3 else _luma(pixels)
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise ReadError(f"{path}: holds values that are no numbers (NaN or infinite)")
+    return pixels
+
+
+def _luma(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    red, green, blue = (pixels[..., channel] for channel in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return np.ascontiguousarray(red)
+    luma = sum(share * plane for share, plane in zip(_LUMA, (red, green, blue), strict=True))
+    luma = np.asarray(luma)
+    return (
+        luma.astype(pixels.dtype) if pixels.dtype.kind == "f" else luma.round().astype(pixels.dtype)
+    )
