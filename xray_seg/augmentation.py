@@ -1,0 +1,176 @@
+"""Random changes of a case for training: a radiograph and its soft target bend together.
+
+Meant to cover what other hospitals' films do that JSRT's do not: digital detectors' contrast,
+low-contrast exports, crops and borders, large hearts and small lungs, markers and text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .anatomy import HEART
+from .radiograph import normalise
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+Plane = npt.NDArray[np.float32]
+
+#: Share of the samples whose grey values are made to look like another hospital's.
+FOREIGN_SHARE = 0.7
+
+#: Nodes along a side of the coarse grid of random local shifts.
+_BEND_NODES = 6
+
+
+def augment(
+    image: Plane, fractions: npt.NDArray[np.uint8], size: int, random: Generator
+) -> tuple[Plane, Plane]:
+    """A changed copy of a case on the network's grid.
+
+    Args:
+        image: (H, H) float32 in [0, 1]; best twice as fine as ``size``.
+        fractions: (H, H, 4) uint8 class shares in 255ths.
+        size: side of the result.
+        random: source of all choices.
+
+    Returns:
+        (size, size) float32 image in [0, 1] and (size, size, 4) float32 soft target.
+    """
+    from .kernels import warp
+
+    places = _identity(size, image.shape[0])
+    places = _bulge(places, fractions, random)
+    places = _bend(places, image.shape[0], random)
+    places = _affine(places, image.shape[0], random)
+    bent, target = warp(image, fractions, places, 0.0 if random.random() < 0.8 else random.random())
+    if random.random() < FOREIGN_SHARE:
+        bent = _expose(bent, random)
+        bent = _degrade(bent, random)
+        _occlude(bent, random)
+    normalise(bent, inverted=False)
+    return bent, target
+
+
+def unchanged(image: Plane, fractions: npt.NDArray[np.uint8], size: int) -> tuple[Plane, Plane]:
+    """A case on the network's grid as inference sees it, in the form that augment returns."""
+    from .kernels import warp
+
+    plain, target = warp(image, fractions, _identity(size, image.shape[0]))
+    normalise(plain, inverted=False)
+    return plain, target
+
+
+def _identity(size: int, source: int) -> Plane:
+    """(2 size, 2 size, 2) places of two samples a pixel and axis, in source pixels."""
+    axis = (np.arange(2 * size, dtype=np.float32) + 0.5) * (source / (2 * size)) - 0.5
+    return np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
+
+
+def _affine(places: Plane, source: int, random: Generator) -> Plane:
+    """Turn, zoom, stretch, shear and shift about the centre."""
+    turn = np.deg2rad(np.clip(random.normal(0, 6), -18, 18))
+    zoom = np.exp(random.normal(0, 0.1)) if random.random() < 0.75 else random.uniform(0.62, 1.4)
+    stretch = np.exp(random.normal(0, 0.05))
+    cos, sin, shear = np.cos(turn), np.sin(turn), random.normal(0, 0.04)
+    matrix = np.array([[cos, -sin + shear], [sin, cos]]) * [[zoom * stretch], [zoom / stretch]]
+    centre = (source - 1) / 2
+    shift = random.normal(0, 0.035, 2) * source
+    return ((places - centre) @ matrix.T + centre + shift).astype(np.float32)
+
+
+def _bend(places: Plane, source: int, random: Generator) -> Plane:
+    """Shift smoothly and locally by up to a few per cent of the side."""
+    from scipy import ndimage
+
+    from .kernels import upsample_plane
+
+    strength = abs(random.normal(0, 0.018)) * source
+    nodes = random.standard_normal((2, _BEND_NODES, _BEND_NODES))
+    side = places.shape[0] // 4  # smooth enough to be interpolated linearly from here on
+    bends = [ndimage.zoom(axis, side / _BEND_NODES, order=3, mode="nearest") for axis in nodes]
+    for axis, bend in enumerate(bends):
+        fine = upsample_plane(bend.astype(np.float32), places.shape[:2])
+        places[..., axis] += np.float32(strength) * fine
+    return places
+
+
+def _bulge(places: Plane, fractions: npt.NDArray[np.uint8], random: Generator) -> Plane:
+    """Sometimes swell or shrink the surroundings of the heart."""
+    if random.random() > 0.35:
+        return places
+    share = fractions[::4, ::4, HEART.label].astype(np.float32)
+    total = share.sum()
+    if not total:
+        return places
+    rows, columns = np.indices(share.shape)
+    centre = np.array([(rows * share).sum(), (columns * share).sum()]) / total * 4
+    reach = random.uniform(0.12, 0.2) * fractions.shape[0]
+    offset = places - centre.astype(np.float32)
+    near = np.exp(-(offset**2).sum(axis=-1, keepdims=True) / (2 * reach**2))
+    swell = random.uniform(-0.2, 0.32)
+    return (places - np.float32(swell) * near * offset).astype(np.float32)
+
+
+def _expose(image: Plane, random: Generator) -> Plane:
+    """Another detector, tube voltage or window: gamma, sigmoid, uneven light, local contrast."""
+    from scipy import ndimage
+
+    size = image.shape[0]
+    image = np.clip(image, 0, 1) ** np.float32(np.exp(random.normal(0, 0.35)))
+    if random.random() < 0.3:
+        middle, steep = random.uniform(0.35, 0.65), random.uniform(3, 9)
+        image = 1 / (1 + np.exp(-steep * (image - np.float32(middle))))
+    if random.random() < 0.4:
+        slope = random.normal(0, 0.2, 2)
+        axis = np.linspace(-0.5, 0.5, size, dtype=np.float32)
+        image = image + axis[:, None] * slope[0] + axis * slope[1]
+    if random.random() < 0.3:
+        local = ndimage.gaussian_filter(image, size * random.uniform(0.02, 0.12))
+        image = image - random.uniform(0.2, 0.8) * local
+    low, high = np.percentile(image, (random.uniform(0, 4), random.uniform(94, 100)))
+    return np.clip((image - low) / max(high - low, 1e-3), 0, 1).astype(np.float32)
+
+
+def _degrade(image: Plane, random: Generator) -> Plane:
+    """Blur or sharpen, grain, few grey levels."""
+    from scipy import ndimage
+
+    chance = random.random()
+    if chance < 0.2:
+        image = ndimage.gaussian_filter(image, random.uniform(0.3, 1.2))
+    elif chance < 0.35:
+        soft = ndimage.gaussian_filter(image, 1.0)
+        image = image + random.uniform(0.3, 1.5) * (image - soft)
+    if random.random() < 0.4:
+        grain = random.standard_normal(image.shape, np.float32)
+        image = image + random.uniform(0, 0.06) * grain
+    if random.random() < 0.15:
+        levels = random.integers(12, 64)
+        image = (np.round(image * levels) / levels).astype(np.float32)
+    return image.astype(np.float32)
+
+
+def _occlude(image: Plane, random: Generator) -> None:
+    """Draw label blocks, markers, wires and collimator borders, in place."""
+    size = image.shape[0]
+    if random.random() < 0.4:
+        for _ in range(random.integers(1, 4)):
+            tall, wide = (random.uniform(0.03, 0.16, 2) * size).astype(int) + 1
+            top, left = random.integers(0, size - tall), random.integers(0, size - wide)
+            image[top : top + tall, left : left + wide] = random.choice([0, 1, random.random()])
+    if random.random() < 0.2:
+        place = random.uniform(0, size, 2)
+        step = random.normal(0, 1, 2)
+        step /= np.hypot(*step) + 1e-6
+        line = place + np.outer(np.arange(random.integers(10, size)), step)
+        inside = ((line >= 0) & (line < size)).all(axis=1)
+        rows, columns = line[inside].astype(int).T
+        image[rows, columns] = random.uniform(0.5, 1)
+    if random.random() < 0.15:
+        edge = int(random.uniform(0.01, 0.08) * size) + 1
+        side = random.integers(0, 4)
+        np.rot90(image, int(side))[:edge] = random.choice([0, 1])

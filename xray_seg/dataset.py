@@ -1,0 +1,207 @@
+"""JSRT radiographs with SCR masks: found, paired, split, read.
+
+van Ginneken et al., Medical Image Analysis 10:19-40, 2006: one mask of 1024 x 1024 per organ and
+film, in ``fold1/masks/heart/JPCLN001.gif`` and so on; fold1 has the odd numbers, fold2 the even.
+Any folder tree is read whose mask folders have the organs' names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .anatomy import CLASSES, ORGANS
+from .errors import DatasetError
+from .radiograph import fit_to_grid
+from .readers import read
+
+#: Share of the cases that validate: 24 of 222, and 26 of the whole 247.
+VALIDATION_SHARE = 0.107
+
+_PARTS = tuple(part for organ in ORGANS for part in organ.parts)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A radiograph and its masks, as files.
+
+    Attributes:
+        name: the files' common name without suffix.
+        image: path of the radiograph.
+        masks: path of each organ's mask by SCR name (``left lung`` ...).
+    """
+
+    name: str
+    image: Path
+    masks: dict[str, Path]
+
+    @property
+    def stratum(self) -> str:
+        """JSRT's kind of film: ``JPCLN`` with a nodule, ``JPCNN`` without; else the letters."""
+        return self.name.rstrip("0123456789")
+
+
+@dataclass(frozen=True)
+class Split:
+    """A division of cases, recorded with every training run."""
+
+    train: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Cases decoded onto a grid.
+
+    Attributes:
+        images: (N, size, size) float32 in [0, 1], bones bright.
+        fractions: (N, size, size, 4) uint8, share of each class in 255ths.
+    """
+
+    images: npt.NDArray[np.float32]
+    fractions: npt.NDArray[np.uint8]
+
+
+def find_cases(images: str | Path, masks: str | Path) -> list[Case]:
+    """Pair radiographs with masks by name, at any depth of the two folders.
+
+    Returns:
+        The cases in order of their names.
+
+    Raises:
+        DatasetError: a folder is missing or empty, two files share a name, a radiograph lacks
+            masks. Masks without a radiograph are left aside.
+    """
+    films = _by_name(Path(images), "radiographs")
+    parts = {part: _by_name(Path(masks), f"'{part}' masks", part) for part in _PARTS}
+    lacking = {
+        name: [part for part in _PARTS if name not in parts[part]]
+        for name in films
+        if any(name not in parts[part] for part in _PARTS)
+    }
+    if lacking:
+        shown = "; ".join(
+            f"{name} ({', '.join(which)})" for name, which in list(lacking.items())[:5]
+        )
+        raise DatasetError(
+            f"{len(lacking)} of {len(films)} radiographs in {images} lack masks in {masks}: {shown}"
+            f"{' ...' if len(lacking) > 5 else ''}. Add the masks or move these radiographs away."
+        )
+    return [
+        Case(name, films[name], {part: parts[part][name] for part in _PARTS})
+        for name in sorted(films)
+    ]
+
+
+def _by_name(folder: Path, what: str, within: str | None = None) -> dict[str, Path]:
+    """Files below a folder by stem; with ``within``, only those in folders of that name."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; {what} are looked for in it")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*" if within is None else f"{within}/*")):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if path.stem in found:
+            raise DatasetError(f"{found[path.stem]} and {path} share a name: keep one of them")
+        found[path.stem] = path
+    if not found:
+        raise DatasetError(
+            f"{folder}: no {what} here"
+            + (f"; a folder named '{within}' with a mask a case is expected" if within else "")
+        )
+    return found
+
+
+def split_cases(cases: Sequence[Case], seed: int = 0, share: float = VALIDATION_SHARE) -> Split:
+    """Divide cases for training and validation, with the same share of each stratum.
+
+    A case's place depends on its name and the seed alone (by SHA-256), not on which other cases
+    are there or on a library's random numbers.
+
+    Raises:
+        DatasetError: too few cases to have one on either side.
+    """
+    chosen: set[str] = set()
+    for stratum in sorted({case.stratum for case in cases}):
+        names = sorted(
+            (case.name for case in cases if case.stratum == stratum),
+            key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest(),
+        )
+        chosen.update(names[: round(share * len(names))])
+    if not chosen and len(cases) > 1:
+        chosen.add(cases[-1].name)
+    split = Split(
+        tuple(case for case in cases if case.name not in chosen),
+        tuple(case for case in cases if case.name in chosen),
+        seed,
+    )
+    if not split.train or not split.validation:
+        raise DatasetError(
+            f"{len(cases)} cases are too few to train on some and validate on others"
+        )
+    return split
+
+
+def read_truth(case: Case) -> npt.NDArray[np.uint8]:
+    """The label map of a case's masks at their own resolution, (H, W) uint8.
+
+    Raises:
+        DatasetError: masks of different sizes, or all of them empty.
+        ReadError: a mask cannot be read.
+    """
+    from .kernels import merge_masks
+
+    masks = {part: read_mask(path) for part, path in case.masks.items()}
+    if len({mask.shape for mask in masks.values()}) > 1:
+        sizes = {part: mask.shape for part, mask in masks.items()}
+        raise DatasetError(f"{case.name}: its masks differ in size: {sizes}")
+    pairs = [(masks[part], organ.label) for organ in ORGANS for part in organ.parts]
+    labels = merge_masks([mask for mask, _ in pairs], [label for _, label in pairs])
+    if not labels.any():
+        raise DatasetError(f"{case.name}: all of its masks are empty")
+    return labels
+
+
+def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+    """A mask file of any raster format as (H, W) bool, True where it is not black."""
+    return np.asarray(read(path).pixels != 0)
+
+
+def load_case(case: Case, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """A case on a grid: (size, size) float32 image, (size, size, 4) uint8 class shares."""
+    from .kernels import area_fractions
+
+    radiograph = read(case.image)
+    image, box = fit_to_grid(radiograph, size)
+    fractions = np.zeros((size, size, CLASSES), np.uint8)
+    fractions[..., 0] = 255
+    shares = area_fractions(read_truth(case), (box.height, box.width), CLASSES)
+    box.crop(fractions)[:] = (shares * 255).round().astype(np.uint8)
+    return image, fractions
+
+
+def load_arrays(
+    cases: Sequence[Case], size: int, tell: Callable[[int], None] = lambda done: None
+) -> Arrays:
+    """Decode all cases onto a grid; ``tell`` is called with the number done so far."""
+    images = np.empty((len(cases), size, size), np.float32)
+    fractions = np.empty((len(cases), size, size, CLASSES), np.uint8)
+    for index, case in enumerate(cases):
+        images[index], fractions[index] = load_case(case, size)
+        tell(index + 1)
+    return Arrays(images, fractions)
+
+
+def fingerprint(cases: Sequence[Case]) -> str:
+    """SHA-256 over names and contents of the cases' files, to record what a run was made from."""
+    digest = hashlib.sha256()
+    for case in cases:
+        for path in (case.image, *case.masks.values()):
+            digest.update(case.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

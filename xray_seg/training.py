@@ -1,0 +1,291 @@
+"""Training: a recipe, cases, and a run folder that survives a stop.
+
+A run folder holds ``run.json`` (recipe, split, data fingerprint), ``history.csv`` (a row per
+epoch), ``checkpoint.keras`` (model and optimizer after the last whole epoch) and, when it is
+done, ``weights.keras``. Each sample's augmentation depends on the seed, the epoch and its place
+alone, so a run that is resumed sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import quiet
+from .ahead import in_order
+from .anatomy import CLASSES, ORGANS
+from .atomic import atomic_path, write_text
+from .augmentation import augment, unchanged
+from .dataset import Arrays, Split, fingerprint, load_arrays
+from .errors import TrainingError
+from .losses import soft_dice_cross_entropy
+from .phantom import make_phantom, phantom_labels
+from .radiograph import normalise
+
+if TYPE_CHECKING:
+    import keras
+
+#: Cases are kept this much finer than the grid, so that zooming in finds detail.
+_FINER = 2
+#: Batches made ahead of the step that needs them.
+_AHEAD = 16
+
+Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what a run gives, besides its cases.
+
+    Attributes:
+        size: side of the network's grid.
+        epochs: how often every training case is seen.
+        batch_size: cases a step.
+        learning_rate: AdamW's peak; reached after ``warmup_epochs``, then a cosine down to 0.
+        weight_decay: AdamW's.
+        phantoms: synthetic cases mixed into each epoch, 0 for none.
+        precision: Keras dtype policy of the steps; variables stay float32.
+        seed: of weights, dropout, order and augmentation.
+    """
+
+    size: int = 128
+    epochs: int = 48
+    batch_size: int = 4
+    learning_rate: float = 7e-4
+    warmup_epochs: float = 2.0
+    weight_decay: float = 1e-3
+    phantoms: int = 16
+    precision: str = "float32"
+    seed: int = 0
+
+
+#: Different phantoms made for a run; each epoch takes ``Recipe.phantoms`` of them.
+_PHANTOM_POOL = 48
+#: Far from the seeds that users and tests ask for, so that those phantoms stay unseen.
+_PHANTOM_SEED = 1_000_000
+
+
+def train(
+    folder: str | Path,
+    split: Split,
+    recipe: Recipe,
+    tell: Callable[[dict[str, float]], None] = lambda row: None,
+    resume: bool = False,
+) -> keras.Model:
+    """Train, or go on training, and return the finished model.
+
+    Args:
+        folder: the run folder; made if it is not there.
+        split: cases to train and to validate on.
+        recipe: see Recipe; of a resumed run it must be the one that it started with.
+        tell: called after each epoch with the row that goes into ``history.csv``.
+        resume: go on from the last checkpoint instead of refusing a folder that has one.
+
+    Raises:
+        TrainingError: the folder holds a run already, or another one than is to be resumed; the
+            loss is no longer a number.
+        DatasetError, ReadError: a case cannot be read.
+    """
+    keras = quiet.keras()
+    folder = Path(folder)
+    done = _open_run(folder, split, recipe, resume)
+    real = load_arrays(split.train, recipe.size * _FINER)
+    phantoms = _phantom_arrays(recipe)
+    validation = _validation_batch(load_arrays(split.validation, recipe.size * _FINER), recipe)
+    if done:
+        model = keras.saving.load_model(
+            folder / "checkpoint.keras", custom_objects={_loss.__name__: _loss}
+        )
+    else:
+        model = build(recipe, _steps(real, recipe))
+    for epoch in range(done, recipe.epochs):
+        row = {"epoch": float(epoch + 1), **_run_epoch(model, real, phantoms, recipe, epoch)}
+        scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
+        row |= {f"val_{key}": float(value) for key, value in scores.items()}
+        _keep(folder, model, row)
+        tell(row)
+    with atomic_path(folder / "weights.keras") as path:
+        model.save(path)
+    return model
+
+
+def build(recipe: Recipe, steps: int) -> keras.Model:
+    """The compiled network with fresh weights; ``steps`` is the number of batches an epoch."""
+    import keras
+
+    from .network import inverted_net
+
+    model = inverted_net(recipe.size, recipe.precision, recipe.seed)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=max(1, round((recipe.epochs - recipe.warmup_epochs) * steps)),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=round(recipe.warmup_epochs * steps),
+    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0)
+    compiled = False if keras.backend.backend() == "tensorflow" else "auto"
+    scores = [
+        keras.metrics.OneHotIoU(CLASSES, [organ.label], name=f"jaccard_{organ.name}")
+        for organ in ORGANS
+    ]
+    model.compile(optimizer, _loss, metrics=scores, jit_compile=compiled)
+    return model
+
+
+def choose_policy(precision: str) -> str:
+    """The Keras dtype policy for ``float32``, ``bfloat16`` or ``auto``, the faster one here.
+
+    Variables stay float32 in either. bfloat16 has float32's range, so the loss needs no scaling.
+    """
+    from .engines.saved_model import cpu_has_bfloat16, gpu_count
+
+    if precision == "auto":
+        precision = "bfloat16" if cpu_has_bfloat16() or gpu_count() else "float32"
+    return precision if precision == "float32" else f"mixed_{precision}"
+
+
+def _loss(truth: Any, probabilities: Any) -> Any:
+    from keras import ops
+
+    truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
+    return soft_dice_cross_entropy(truth, probabilities, ops)
+
+
+def read_history(folder: str | Path) -> list[dict[str, float]]:
+    """The rows of a run's history.csv, one per whole epoch; none where there is no file."""
+    path = Path(folder) / "history.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _open_run(folder: Path, split: Split, recipe: Recipe, resume: bool) -> int:
+    """Record the run, or check it against its record; the number of epochs already done."""
+    record = {
+        "recipe": asdict(recipe),
+        "split": {
+            "seed": split.seed,
+            "train": [case.name for case in split.train],
+            "validation": [case.name for case in split.validation],
+        },
+        "data_sha256": fingerprint((*split.train, *split.validation)),
+    }
+    path = folder / "run.json"
+    if not (folder / "checkpoint.keras").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(record, indent=2) + "\n")
+        return 0
+    if not resume:
+        raise TrainingError(f"{folder}: holds a run already; give --resume or another --out")
+    before = json.loads(path.read_text())
+    changed = [key for key in record if record[key] != before.get(key)]
+    if changed:
+        raise TrainingError(
+            f"{folder}: cannot be resumed: {' and '.join(changed)} differ from the run's run.json; "
+            "give what it was started with, or another --out"
+        )
+    return len(read_history(folder))
+
+
+def _validation_batch(arrays: Arrays, recipe: Recipe) -> Batch:
+    pairs = [
+        unchanged(image, shares, recipe.size)
+        for image, shares in zip(arrays.images, arrays.fractions, strict=True)
+    ]
+    return _stack(pairs)
+
+
+def _stack(pairs: list[tuple[Any, Any]]) -> Batch:
+    return np.stack([image for image, _ in pairs])[..., None], np.stack([soft for _, soft in pairs])
+
+
+def _phantom_arrays(recipe: Recipe) -> Arrays:
+    """The pool of phantoms, decoded as load_arrays decodes cases."""
+    from .kernels import area_fractions, area_mean
+
+    side = recipe.size * _FINER
+    count = _PHANTOM_POOL if recipe.phantoms else 0
+    images = np.empty((count, side, side), np.float32)
+    fractions = np.empty((count, side, side, CLASSES), np.uint8)
+    for index in range(count):
+        phantom = make_phantom(_PHANTOM_SEED + index, 2 * side)
+        area_mean(phantom.radiograph, (side, side), images[index])
+        normalise(images[index], inverted=False)
+        shares = area_fractions(phantom_labels(phantom), (side, side), CLASSES)
+        fractions[index] = (shares * 255).round()
+    return Arrays(images, fractions)
+
+
+def _steps(real: Arrays, recipe: Recipe) -> int:
+    """Batches an epoch; the last, incomplete one is left out (its cases differ each epoch)."""
+    return max(1, (len(real.images) + recipe.phantoms) // recipe.batch_size)
+
+
+def _run_epoch(
+    model: keras.Model, real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int
+) -> dict[str, float]:
+    """One pass over the cases: loss and scores (means over steps), seconds, share spent waiting."""
+    started, waited = time.perf_counter(), 0.0
+    sums: dict[str, float] = {}
+    batches = _epoch_batches(real, phantoms, recipe, epoch)
+    while True:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        waited += time.perf_counter() - asked
+        if batch is None:
+            break
+        logs = model.train_on_batch(*batch, return_dict=True)
+        sums = {key: sums.get(key, 0.0) + float(value) for key, value in logs.items()}
+        if not np.isfinite(sums["loss"]):
+            raise TrainingError(
+                f"epoch {epoch + 1}: the loss is no longer a number. The last whole epoch is kept; "
+                "start again with a lower --learning-rate or another --seed."
+            )
+    seconds = time.perf_counter() - started
+    row = {key: value / _steps(real, recipe) for key, value in sums.items()}
+    rate = _steps(real, recipe) * recipe.batch_size / seconds
+    return row | {"seconds": seconds, "images_per_s": rate, "waited": waited / seconds}
+
+
+def _epoch_batches(real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int) -> Iterator[Batch]:
+    """Augmented batches of an epoch, made ahead by a thread; the kernels release the GIL."""
+    random = np.random.default_rng((recipe.seed, epoch))
+    places = [(0, index) for index in range(len(real.images))]
+    if recipe.phantoms:
+        places += [
+            (1, int(index)) for index in random.permutation(_PHANTOM_POOL)[: recipe.phantoms]
+        ]
+    order = random.permutation(len(places))
+
+    def make(step: int) -> Batch:
+        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        pairs = []
+        for pool, index in (places[place] for place in chosen):
+            arrays = phantoms if pool else real
+            own = np.random.default_rng((recipe.seed, epoch, pool, index))
+            pairs.append(augment(arrays.images[index], arrays.fractions[index], recipe.size, own))
+        return _stack(pairs)
+
+    with ThreadPoolExecutor(1, "augment") as pool:
+        yield from in_order(pool, make, range(_steps(real, recipe)), _AHEAD)
+
+
+def _keep(folder: Path, model: keras.Model, row: dict[str, float]) -> None:
+    """A checkpoint and a row of history, each whole or not at all."""
+    rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
+    with atomic_path(folder / "checkpoint.keras") as path:
+        model.save(path)
+    with atomic_path(folder / "history.csv") as path, path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        writer.writeheader()
+        writer.writerows(rows)
