@@ -1,0 +1,85 @@
+"""The TensorFlow engine: a SavedModel with a signature per precision, on a GPU or the CPU."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import EngineError
+from ..model_card import SAVED_MODEL_FOLDER, Model
+from ..quiet import stderr_held_back, tensorflow
+
+#: Images a step: enough to fill a GPU; on a CPU more only costs memory.
+_GPU_BATCH, _CPU_BATCH = 64, 8
+
+
+class SavedModelEngine:
+    """Runs a SavedModel; see ``Engine``."""
+
+    name = "saved-model"
+
+    def __init__(self, model: Model, precision: str, device: str, threads: int) -> None:
+        self.device = _device(device)
+        self.precision = _precision(precision, self.device)
+        self.size = model.size
+        self.batch_size = _CPU_BATCH if self.device == "cpu" else _GPU_BATCH
+        self._tf = tf = tensorflow()
+        with suppress(RuntimeError):  # TensorFlow has started in this process: they are set
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        with stderr_held_back():
+            self._loaded = tf.saved_model.load(str(model.folder / SAVED_MODEL_FOLDER))
+        if self.precision not in self._loaded.signatures:
+            raise EngineError(f"{model.folder}: its SavedModel has no signature {self.precision}")
+        self._serve = self._loaded.signatures[self.precision]
+
+    def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(B, S, S) float32 grids in [0, 1] to (B, S, S, 4) float32 class probabilities."""
+        tf = self._tf
+        with tf.device(f"/{self.device}"):
+            return np.asarray(self._serve(images=tf.constant(grids[..., None]))["probabilities"])
+
+
+def gpu_count() -> int:
+    """GPUs that TensorFlow can use; their memory is taken as it is needed, not all at once."""
+    tf = tensorflow()
+    with stderr_held_back():
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            try:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            except RuntimeError:
+                break  # TensorFlow has started in this process
+    return len(gpus)
+
+
+def _device(asked: str) -> str:
+    kind, _, number = asked.partition(":")
+    if kind not in ("auto", "cpu", "gpu") or (number and not (kind == "gpu" and number.isdigit())):
+        raise EngineError(f"--device {asked}: give auto, cpu, gpu or gpu:N")
+    gpus = 0 if kind == "cpu" else gpu_count()
+    index = int(number or 0)
+    if kind == "gpu" and index >= gpus:
+        raise EngineError(f"--device {asked}: TensorFlow sees {gpus} GPUs; give --device cpu")
+    return f"gpu:{index}" if gpus else "cpu"
+
+
+def _precision(asked: str, device: str) -> str:
+    if asked == "int8":
+        raise EngineError("--precision int8 needs --engine litert")
+    if asked != "auto":
+        return asked
+    if device != "cpu":
+        return "float16"
+    return "bfloat16" if cpu_has_bfloat16() else "float32"
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; emulated, it is slower than float32."""
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in info or "amx_bf16" in info

@@ -1,0 +1,122 @@
+"""Model folders: what is in one, where the shipped ones are, whether they are unaltered.
+
+A model folder holds ``saved_model/``, ``dynamic_int8.tflite`` and ``card.json``, which describes
+the network, its training and its licence, and lists the SHA-256 of every other file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .anatomy import BACKGROUND, ORGANS
+from .atomic import write_text
+from .errors import WeightsError
+
+CARD_FILE = "card.json"
+SAVED_MODEL_FOLDER = "saved_model"
+LITERT_FILE = "dynamic_int8.tflite"
+
+#: The weights that are used where none are named.
+DEFAULT_WEIGHTS = "inverted-net-128"
+#: Environment variable that names others.
+WEIGHTS_VARIABLE = "XRAYSEG_WEIGHTS"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder whose files were found to be those of its card.
+
+    Attributes:
+        folder: where it lies.
+        card: the whole of ``card.json``.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """As in ``--weights NAME``."""
+        return str(self.card["name"])
+
+    @property
+    def size(self) -> int:
+        """Side of the network's grid."""
+        return int(self.card["size"])
+
+    @property
+    def sha256(self) -> str:
+        """One digest that stands for all files of the model."""
+        listing = json.dumps(self.card["files"], sort_keys=True)
+        return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def shipped_models() -> list[str]:
+    """Names of the weights that come with this package."""
+    return sorted(path.parent.name for path in _shipped().glob(f"*/{CARD_FILE}"))
+
+
+def load_model(name: str | Path | None = None) -> Model:
+    """Find a model folder and check every file of it against its card.
+
+    Args:
+        name: a shipped model's name or a model folder; None for the one named in the environment
+            variable ``XRAYSEG_WEIGHTS``, or the default.
+
+    Raises:
+        WeightsError: there is no such model, or a file is missing, added or altered.
+    """
+    import os
+
+    name = str(name or os.environ.get(WEIGHTS_VARIABLE) or DEFAULT_WEIGHTS)
+    folder = _shipped() / name if name in shipped_models() else Path(name)
+    path = folder / CARD_FILE
+    if not path.is_file():
+        names = ", ".join(shipped_models()) or "none"
+        raise WeightsError(
+            f"{name}: neither shipped weights ({names}) nor a model folder with a {CARD_FILE}"
+        )
+    try:
+        card = json.loads(path.read_text("utf-8"))
+        listed, size, labels = card["files"], int(card["size"]), card["labels"]
+        card["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: is not a model card ({error!r}); restore it") from error
+    if labels != _labels() or size < 1:
+        raise WeightsError(f"{path}: is for labels {labels}, not for {_labels()}")
+    found = _hashes(folder)
+    for file in sorted(set(listed) | set(found)):
+        if listed.get(file) != found.get(file):
+            changed = "altered" if file in listed else "not listed"
+            state = changed if file in found else "missing"
+            raise WeightsError(
+                f"{folder / file}: {state}, by the SHA-256 in {CARD_FILE}; restore the weights"
+            )
+    return Model(folder, card)
+
+
+def write_card(folder: Path, facts: dict[str, Any]) -> None:
+    """Describe the files of a model folder in its ``card.json``."""
+    card = {**facts, "labels": _labels(), "files": _hashes(folder)}
+    write_text(folder / CARD_FILE, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+
+
+def _shipped() -> Path:
+    return Path(__file__).parent / "weights"
+
+
+def _labels() -> dict[str, int]:
+    return {"background": BACKGROUND, **{organ.name: organ.label for organ in ORGANS}}
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 by path of all files of a model folder but the card."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != CARD_FILE and "__pycache__" not in path.parts
+    }
