@@ -1,0 +1,146 @@
+"""From what a user names to a list of files, each with a name of its own in the output."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Litter of operating systems and tools; no one means these as radiographs.
+_LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
+_IMAGE_SUFFIXES = (".img", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".gif", ".bmp", ".jp2")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file to segment.
+
+    Attributes:
+        path: where it is.
+        key: its relative path without suffix, by which its outputs are named; unique in a run.
+        problem: why it is not even tried, or None.
+    """
+
+    path: Path
+    key: str
+    problem: str | None = None
+
+
+def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
+    """Expand files, folders (at any depth) and glob patterns, in the order given.
+
+    Within a folder or pattern the order is alphabetical. Hidden files, litter of operating
+    systems and the output folder are passed over; each other file is listed, whatever it is.
+    Links to folders are not followed, so that a loop of them ends nothing.
+
+    Args:
+        names: paths or patterns.
+        out: the output folder, in case that it lies within an input folder.
+
+    Returns:
+        Each file once, under unique keys. Where two files differ in suffix alone, their keys keep
+        it; where two still agree, the second has a problem. What does not exist has one, too.
+    """
+    seen: set[Path] = set()
+    found: list[Input] = []
+    for name in names:
+        for item in _expand(name, None if out is None else out.resolve()):
+            identity = item.path.absolute()
+            if identity not in seen:
+                seen.add(identity)
+                found.append(item)
+    return _with_unique_keys(found)
+
+
+def shard(inputs: Sequence[Input], index: int, count: int) -> list[Input]:
+    """The index-th (from 1) of ``count`` parts that together are all inputs, none twice.
+
+    Raises:
+        ValueError: the index is not in 1 to ``count``.
+    """
+    if not 1 <= index <= count:
+        raise ValueError(f"shard {index}/{count}: I must be 1 to N")
+    return list(inputs[index - 1 :: count])
+
+
+def _expand(name: str, out: Path | None) -> Iterator[Input]:
+    path = Path(name)
+    if path.is_dir():
+        yield from _walk(path, out)
+    elif path.exists() or path.is_symlink():
+        yield Input(path, _stem(Path(path.name)))
+    elif glob.has_magic(name):
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - absolute patterns, too
+        base = Path(*_fixed_part(path))
+        for match in map(Path, matches):
+            if match.is_dir():
+                yield from _walk(match, out, base)
+            else:
+                yield Input(match, _stem(match.relative_to(base)))
+        if not matches:
+            yield Input(path, name, f"{name}: no file matches this pattern")
+    else:
+        yield Input(path, _stem(Path(path.name)), f"{name}: no such file or folder")
+
+
+def _walk(folder: Path, out: Path | None, base: Path | None = None) -> Iterator[Input]:
+    """Files below a folder; an unreadable folder and one named like an image are listed, too."""
+    base = base or folder
+    failures: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=failures.append):
+        here = Path(place)
+        folders[:] = sorted(
+            below
+            for below in folders
+            if not below.startswith(".") and (out is None or (here / below).resolve() != out)
+        )
+        for name in folders:
+            path = here / name
+            if path.suffix.lower() in _IMAGE_SUFFIXES:
+                problem = f"{path}: is a folder with the name of an image; files in it are read"
+                yield Input(path, path.relative_to(base).as_posix(), problem)
+        for name in sorted(files):
+            path = here / name
+            if not name.startswith(".") and name not in _LITTER:
+                yield Input(path, _stem(path.relative_to(base)))
+    for error in failures:
+        path = Path(str(error.filename))
+        yield Input(path, path.relative_to(base).as_posix(), f"{path}: {error.strerror}")
+
+
+def _fixed_part(pattern: Path) -> tuple[str, ...]:
+    """The folders of a pattern before its first wildcard."""
+    fixed = []
+    for part in pattern.parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return tuple(fixed)
+
+
+def _stem(relative: Path) -> str:
+    """The path without suffix; the last number of a UID (``1.2.840.113``) is none."""
+    has_suffix = any(letter.isalpha() for letter in relative.suffix)
+    return (relative.with_suffix("") if has_suffix else relative).as_posix()
+
+
+def _with_unique_keys(found: list[Input]) -> list[Input]:
+    counts: dict[str, int] = {}
+    for item in found:
+        counts[item.key] = counts.get(item.key, 0) + 1
+    taken: dict[str, Path] = {}
+    unique = []
+    for item in found:
+        key, problem = item.key, item.problem
+        if counts[key] > 1 and problem is None:
+            key += item.path.suffix
+        if key in taken and problem is None:
+            problem = (
+                f"{item.path}: its masks would be named like those of {taken[key]}; "
+                "give the folder that holds both, or another --out"
+            )
+        taken.setdefault(key, item.path)
+        unique.append(Input(item.path, key, problem))
+    return unique

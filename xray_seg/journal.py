@@ -1,0 +1,151 @@
+"""What a batch has done so far: a line per image, appended once its files are in place.
+
+A process that is killed leaves at worst one torn line at the end, which the next run drops; the
+image it was about is done again. ``results.csv`` is made from the journal, never appended to.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .anatomy import ORGANS
+from .atomic import atomic_path
+from .measurements import Measurements
+from .radiograph import Radiograph
+
+_MEASURES = tuple(
+    [f"{organ.name}_area_px" for organ in ORGANS]
+    + [f"{organ.name}_area_cm2" for organ in ORGANS]
+    + ["heart_width_px", "thorax_width_px", "cardiothoracic_ratio"]
+)
+#: Columns of results.csv.
+COLUMNS = (
+    "input",
+    "status",
+    "error",
+    "labels",
+    "format",
+    "height_px",
+    "width_px",
+    "row_spacing_mm",
+    "column_spacing_mm",
+    "inverted",
+    *_MEASURES,
+)
+#: A spreadsheet would take a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of one input.
+
+    Attributes:
+        key: the input's name in the output folder.
+        fingerprint: of the input file, the model and the settings that it was made with.
+        row: its cells in results.csv by column; absent ones are empty.
+        outputs: files made of it, relative to the output folder.
+    """
+
+    key: str
+    fingerprint: str
+    row: dict[str, Any]
+    outputs: list[str] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether its outputs are in place."""
+        return self.row["status"] == "ok"
+
+
+def done_row(
+    path: Path, labels: str, radiograph: Radiograph, measures: Measurements
+) -> dict[str, Any]:
+    """The row of an input that was segmented."""
+    spacing = radiograph.spacing or (None, None)
+    row: dict[str, Any] = {
+        "input": str(path),
+        "status": "ok",
+        "labels": labels,
+        "format": radiograph.format,
+        "height_px": radiograph.shape[0],
+        "width_px": radiograph.shape[1],
+        "row_spacing_mm": spacing[0],
+        "column_spacing_mm": spacing[1],
+        "inverted": bool(radiograph.inverted),
+        "heart_width_px": measures.heart_width_px,
+        "thorax_width_px": measures.thorax_width_px,
+    }
+    row |= {f"{name}_area_px": area for name, area in measures.area_px.items()}
+    row |= {f"{name}_area_cm2": round(a, 3) for name, a in (measures.area_cm2 or {}).items()}
+    if measures.cardiothoracic_ratio is not None:
+        row["cardiothoracic_ratio"] = round(measures.cardiothoracic_ratio, 4)
+    return row
+
+
+def failed_row(path: Path, error: str, status: str = "failed") -> dict[str, Any]:
+    """The row of an input that has no masks, and why."""
+    return {"input": str(path), "status": status, "error": " ".join(error.split())}
+
+
+class Journal:
+    """The records of an output folder, newest last; memory holds only where each begins."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")
+        self._places: dict[str, int] = {}
+        self._file.seek(0)
+        place = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            self._places[json.loads(line)["key"]] = place
+            place += len(line)
+        self._file.truncate(place)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def get(self, key: str) -> Record | None:
+        """The newest record of a key."""
+        if key not in self._places:
+            return None
+        self._file.seek(self._places[key])
+        return Record(**json.loads(self._file.readline()))
+
+    def append(self, record: Record) -> None:
+        """Add a record; once this returns, a killed process does not lose it."""
+        self._file.seek(0, os.SEEK_END)
+        self._places[record.key] = self._file.tell()
+        self._file.write(json.dumps(asdict(record)).encode() + b"\n")
+        self._file.flush()
+
+
+def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write results.csv, whole or not at all; rows are taken one by one."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: _cell(value) for key, value in row.items()})
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value

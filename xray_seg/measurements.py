@@ -1,0 +1,50 @@
+"""What a label map measures: areas and the cardiothoracic ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .anatomy import CLASSES, HEART, LUNGS, ORGANS
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Sizes taken from a label map; None where something cannot be measured.
+
+    Attributes:
+        area_px: pixels of each organ by name.
+        area_cm2: the same in cm2 at the spacing of the film (in its plane: organs nearer to the
+            tube are enlarged on it); None where the spacing is not known.
+        heart_width_px: columns from the heart's leftmost to its rightmost pixel, inclusive.
+        thorax_width_px: the same of both lungs together.
+        cardiothoracic_ratio: heart width by thorax width (Danzer, American Journal of the
+            Medical Sciences 157:513-521, 1919).
+    """
+
+    area_px: dict[str, int]
+    area_cm2: dict[str, float] | None
+    heart_width_px: int | None
+    thorax_width_px: int | None
+    cardiothoracic_ratio: float | None
+
+
+def measure(
+    labels: npt.NDArray[np.uint8], spacing: tuple[float, float] | None = None
+) -> Measurements:
+    """Measure an (H, W) uint8 label map; ``spacing`` is (row, column) in mm."""
+    counts = np.bincount(labels.ravel(), minlength=CLASSES)
+    areas = {organ.name: int(counts[organ.label]) for organ in ORGANS}
+    cm2 = None
+    if spacing is not None:
+        cm2 = {name: area * spacing[0] * spacing[1] / 100 for name, area in areas.items()}
+    heart, thorax = _width(labels == HEART.label), _width(labels == LUNGS.label)
+    ratio = heart / thorax if heart and thorax else None
+    return Measurements(areas, cm2, heart, thorax, ratio)
+
+
+def _width(mask: npt.NDArray[np.bool_]) -> int | None:
+    columns = np.flatnonzero(mask.any(axis=0))
+    return int(columns[-1] - columns[0] + 1) if len(columns) else None

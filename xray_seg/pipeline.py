@@ -1,0 +1,303 @@
+"""A batch: read threads, one engine, write threads, with bounded queues between them.
+
+Memory holds a few batches, however long the list of inputs. The engine runs on the calling
+thread; readers decode straight into grids ahead of it, writers restore and compress behind it,
+both in kernels and codecs that release the GIL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .ahead import in_order
+from .engines import available_cores
+from .errors import XraySegError
+from .inputs import Input
+from .journal import Journal, Record, done_row, failed_row
+from .readers import RawLayout, read
+from .segmenter import Fitted, Segmenter, fit, restore
+from .writers import save_outputs
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a batch reads and what it writes.
+
+    Attributes:
+        save: kinds of output, some of ``writers.KINDS``.
+        suffix: of label maps and organ masks, ``.tif`` or ``.png``.
+        raw: layout of headerless files; None for JSRT's.
+        spacing: mm between pixels of every input, over what its file states; None to believe it.
+        inverted: polarity of every input, over what its file states; None to believe it.
+        overwrite: do again what is done already with the same input, model and settings.
+        batch_size: radiographs a step of the engine; None for its own choice.
+        workers: threads that read, and as many that write; None for one a core.
+    """
+
+    save: tuple[str, ...] = ("labels", "overlay")
+    suffix: str = ".tif"
+    raw: RawLayout | None = None
+    spacing: float | None = None
+    inverted: bool | None = None
+    overwrite: bool = False
+    batch_size: int | None = None
+    workers: int | None = None
+
+
+@dataclass
+class Summary:
+    """What a batch came to.
+
+    Attributes:
+        total: inputs.
+        done: segmented in this run.
+        kept: done by an earlier run, with the same input, model and settings.
+        failed: inputs without masks.
+        seconds: wall-clock time of the run.
+        engine_seconds: of them, in the engine.
+        interrupted: whether it was stopped before its end.
+    """
+
+    total: int
+    done: int = 0
+    kept: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    engine_seconds: float = 0.0
+    interrupted: bool = False
+    failures: list[str] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An input on its way: fitted to the grid, or with the reason why not."""
+
+    item: Input
+    fingerprint: str
+    fitted: Fitted | None = None
+    error: str = ""
+
+
+def run_batch(
+    inputs: Sequence[Input],
+    out: Path,
+    segmenter: Segmenter,
+    options: BatchOptions,
+    journal: Journal,
+    tell: Callable[[Record, Summary], None] = lambda record, summary: None,
+) -> Summary:
+    """Segment inputs into an output folder; no bad input stops it.
+
+    Args:
+        inputs: with unique keys, as ``find_inputs`` gives them.
+        out: the output folder.
+        segmenter: model and engine.
+        options: see BatchOptions.
+        journal: of the output folder; gets a record of each input.
+        tell: called after each input with its record and the summary so far.
+
+    Returns:
+        The summary; with ``interrupted`` set where Ctrl-C ended it early.
+    """
+    summary = Summary(len(inputs))
+    started = time.perf_counter()
+    settings = _settings(segmenter, options)
+
+    def settle(record: Record, kept: bool = False) -> None:
+        if not kept:
+            journal.append(record)
+        summary.kept += kept
+        summary.done += record.done and not kept
+        summary.failed += not record.done
+        summary.seconds = time.perf_counter() - started
+        tell(record, summary)
+
+    try:
+        todo = _pending(inputs, out, journal, settings, options, settle)
+        _run_stages(todo, out, segmenter, options, summary, settle)
+    except KeyboardInterrupt:
+        summary.interrupted = True
+    summary.seconds = time.perf_counter() - started
+    return summary
+
+
+def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str, Any]]:
+    """A row of results.csv for each input, in order."""
+    for item in inputs:
+        record = journal.get(item.key)
+        if record is None or record.row["input"] != str(item.path):
+            yield failed_row(
+                item.path, item.problem or "not reached before the run was stopped", "pending"
+            )
+        else:
+            yield record.row
+
+
+def _pending(
+    inputs: Sequence[Input],
+    out: Path,
+    journal: Journal,
+    settings: str,
+    options: BatchOptions,
+    settle: Callable[..., None],
+) -> Iterator[tuple[Input, str]]:
+    """Inputs yet to be done, each with its fingerprint; the others are settled on the way."""
+    for item in inputs:
+        fingerprint = _fingerprint(item.path, settings)
+        record = journal.get(item.key)
+        if item.problem:
+            settle(Record(item.key, fingerprint, failed_row(item.path, item.problem)))
+        elif (
+            not options.overwrite
+            and record is not None
+            and record.done
+            and record.fingerprint == fingerprint
+            and all((out / made).is_file() for made in record.outputs)
+        ):
+            settle(record, kept=True)
+        else:
+            yield item, fingerprint
+
+
+def _run_stages(
+    todo: Iterator[tuple[Input, str]],
+    out: Path,
+    segmenter: Segmenter,
+    options: BatchOptions,
+    summary: Summary,
+    settle: Callable[[Record], None],
+) -> None:
+    workers = options.workers or available_cores()
+    batch_size = options.batch_size or segmenter.engine.batch_size
+    readers = ThreadPoolExecutor(workers, "read")
+    writers = ThreadPoolExecutor(workers, "write")
+    writing: deque[Future[Record]] = deque()
+    try:
+        prepared = in_order(
+            readers,
+            lambda pair: _prepare(*pair, segmenter.engine.size, options),
+            todo,
+            2 * batch_size + workers,
+        )
+        for batch in _batches(prepared, batch_size):
+            good = [ready for ready in batch if ready.fitted]
+            for ready in batch:
+                if not ready.fitted:
+                    settle(
+                        Record(
+                            ready.item.key,
+                            ready.fingerprint,
+                            failed_row(ready.item.path, ready.error),
+                        )
+                    )
+            began = time.perf_counter()
+            outcomes = _predict(segmenter, [ready.fitted.grid for ready in good if ready.fitted])
+            summary.engine_seconds += time.perf_counter() - began
+            for ready, outcome in zip(good, outcomes, strict=True):
+                writing.append(writers.submit(_finish, ready, outcome, out, options))
+            while len(writing) > 2 * batch_size + workers or (writing and writing[0].done()):
+                settle(writing.popleft().result())
+        while writing:
+            settle(writing.popleft().result())
+    finally:
+        readers.shutdown(cancel_futures=True)
+        writers.shutdown(cancel_futures=True)
+        for future in writing:  # after an interruption: what was finished is kept
+            if future.done() and not future.cancelled():
+                settle(future.result())
+
+
+def _batches(items: Iterator[_Ready], size: int) -> Iterator[list[_Ready]]:
+    """Lists of up to ``size`` fitted inputs; the ones that failed ride along."""
+    batch: list[_Ready] = []
+    for item in items:
+        batch.append(item)
+        if sum(each.fitted is not None for each in batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> _Ready:
+    """The read stage: file to grid."""
+    try:
+        radiograph = read(item.path, options.raw)
+        if options.spacing is not None:
+            radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
+        if options.inverted is not None:
+            radiograph = replace(radiograph, inverted=options.inverted)
+        return _Ready(item, fingerprint, fit(radiograph, size))
+    except XraySegError as error:
+        return _Ready(item, fingerprint, error=str(error))
+    except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
+        return _Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
+
+
+def _predict(
+    segmenter: Segmenter, grids: list[npt.NDArray[np.float32]]
+) -> list[npt.NDArray[np.float32] | str]:
+    """The engine stage; if a batch fails, its images are tried one by one."""
+    if not grids:
+        return []
+    try:
+        return list(segmenter.engine.predict(np.stack(grids)))
+    except Exception as error:  # noqa: BLE001 - engines raise what they like
+        if len(grids) == 1:
+            return [f"the engine failed: {type(error).__name__}: {error}"]
+        return [outcome for grid in grids for outcome in _predict(segmenter, [grid])]
+
+
+def _finish(
+    ready: _Ready, outcome: npt.NDArray[np.float32] | str, out: Path, options: BatchOptions
+) -> Record:
+    """The write stage: probabilities to files and a record."""
+    item = ready.item
+    try:
+        if isinstance(outcome, str) or ready.fitted is None:
+            raise XraySegError(f"{item.path}: {outcome}")
+        result = restore(ready.fitted, outcome)
+        paths = save_outputs(out, item.key, options.save, options.suffix, result)
+        outputs = [path.relative_to(out).as_posix() for path in paths]
+        labels = next((name for name in outputs if name.startswith("labels/")), "")
+        row = done_row(item.path, labels, result.radiograph, result.measurements)
+        return Record(item.key, ready.fingerprint, row, outputs)
+    except XraySegError as error:
+        row = failed_row(item.path, str(error))
+    except Exception as error:  # noqa: BLE001 - as above
+        row = failed_row(item.path, f"{item.path}: {type(error).__name__}: {error}")
+    return Record(item.key, ready.fingerprint, row)
+
+
+def _settings(segmenter: Segmenter, options: BatchOptions) -> str:
+    """What, besides the input, decides what the outputs are."""
+    kept = {
+        key: value
+        for key, value in asdict(options).items()
+        if key not in ("overwrite", "batch_size", "workers")
+    }
+    engine = segmenter.engine
+    return json.dumps([segmenter.model.sha256, engine.name, engine.precision, kept], sort_keys=True)
+
+
+def _fingerprint(path: Path, settings: str) -> str:
+    """Digest of an input's size and modification time and of the settings."""
+    try:
+        status = path.stat()
+        state = f"{status.st_size} {status.st_mtime_ns}"
+    except OSError:
+        state = "missing"
+    return hashlib.sha256(
+        f"{path}\0{state}\0{settings}".encode(errors="surrogateescape")
+    ).hexdigest()

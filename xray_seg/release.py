@@ -1,0 +1,51 @@
+"""From a finished training run to weights that can be used: exported, scored, described."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .dataset import Split
+from .evaluation import evaluate, summarise
+from .export import export
+from .model_card import write_card
+from .quiet import keras
+from .segmenter import Segmenter
+from .training import read_history
+
+LICENCE = (
+    "trained on JSRT/SCR: research and education use. Cite Shiraishi J. et al., AJR 174:71-74, "
+    "2000 (JSRT) and van Ginneken B. et al., Medical Image Analysis 10:19-40, 2006 (SCR)."
+)
+
+
+def release(
+    run: str | Path, split: Split, name: str, tell: Callable[[int], None] = lambda done: None
+) -> dict[str, Any]:
+    """Export a finished run to ``run/model`` and score it there on its validation cases.
+
+    Args:
+        run: a run folder that holds ``weights.keras``.
+        split: the cases that it was trained and validated with.
+        name: of the weights.
+        tell: called with the number of cases scored so far.
+
+    Returns:
+        The metrics, which also go into the card.
+    """
+    run = Path(run)
+    made = json.loads((run / "run.json").read_text("utf-8"))
+    model = keras().saving.load_model(run / "weights.keras", compile=False)
+    shutil.rmtree(run / "model", ignore_errors=True)
+    history = read_history(run)
+    facts = {**made, "epochs_seconds": sum(row["seconds"] for row in history), "licence": LICENCE}
+    folder = export(model, run / "model", name, facts)
+    segmenter = Segmenter(folder)
+    metrics = summarise(evaluate(segmenter, split.validation, tell=tell))
+    shown = {key: value for key, value in metrics.items() if key != "cases"}
+    engine = {"engine": segmenter.engine.name, "precision": segmenter.engine.precision}
+    write_card(folder, {**segmenter.model.card, "validation": {**shown, **engine}})
+    return metrics

@@ -1,0 +1,86 @@
+"""A whole batch run: find the inputs, segment them, leave results.csv and run.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .atomic import write_text
+from .errors import OutputError
+from .info import versions
+from .inputs import find_inputs, shard
+from .journal import Journal, Record, write_results
+from .pipeline import BatchOptions, Summary, result_rows, run_batch
+from .segmenter import Segmenter
+
+Tell = Callable[[Record, Summary], None]
+
+
+def run(
+    names: Iterable[str],
+    out: Path,
+    segmenter: Segmenter,
+    options: BatchOptions,
+    part: tuple[int, int] | None = None,
+    begin: Callable[[int], AbstractContextManager[Tell]] = lambda total: nullcontext(
+        lambda record, summary: None
+    ),
+) -> Summary:
+    """Segment everything that the names stand for into ``out``.
+
+    Args:
+        names: files, folders, glob patterns.
+        out: the output folder; made if it is not there.
+        segmenter: model and engine.
+        options: what to read and write.
+        part: (I, N) to do only the I-th of N parts; its results.csv and run.json are then named
+            ``results-I-of-N.csv`` and ``run-I-of-N.json``.
+        begin: given the number of inputs, a context whose value is called after each of them.
+
+    Raises:
+        OutputError: the output folder cannot be made or written.
+    """
+    started = datetime.now(UTC)
+    inputs = find_inputs(names, out)
+    mark = ""
+    if part:
+        inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
+    try:
+        with Journal(out / ".xrayseg" / f"journal{mark}.jsonl") as journal:
+            with begin(len(inputs)) as tell:
+                summary = run_batch(inputs, out, segmenter, options, journal, tell)
+            write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
+        facts = _facts(segmenter, options, summary, started)
+        write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    return summary
+
+
+def _facts(
+    segmenter: Segmenter, options: BatchOptions, summary: Summary, started: datetime
+) -> dict[str, Any]:
+    """What run.json says: what was done, with what, by which versions, how fast."""
+    engine = segmenter.engine
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights": {"name": segmenter.model.name, "sha256": segmenter.model.sha256},
+        "engine": {"name": engine.name, "precision": engine.precision, "device": engine.device},
+        "settings": asdict(options),
+        "counts": {
+            "inputs": summary.total,
+            "done": summary.done,
+            "kept": summary.kept,
+            "failed": summary.failed,
+        },
+        "interrupted": summary.interrupted,
+        "seconds": round(summary.seconds, 3),
+        "engine_seconds": round(summary.engine_seconds, 3),
+        "versions": versions(),
+    }

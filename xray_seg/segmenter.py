@@ -1,0 +1,168 @@
+"""The library's front door: a radiograph in, a segmentation at its own resolution out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .engines import Engine, open_engine
+from .measurements import Measurements, measure
+from .model_card import Model, load_model
+from .polarity import looks_inverted
+from .postprocess import clean
+from .radiograph import Letterbox, Radiograph, fit_to_grid
+from .readers import read
+from .readers.raster import to_grey
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A radiograph laid on the network's grid.
+
+    Attributes:
+        radiograph: its ``inverted`` is decided.
+        grid: (S, S) float32 in [0, 1], bones bright.
+        box: where on the grid it lies.
+    """
+
+    radiograph: Radiograph
+    grid: npt.NDArray[np.float32]
+    box: Letterbox
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The masks of one radiograph.
+
+    Attributes:
+        radiograph: what was segmented; its ``inverted`` is decided.
+        labels: (H, W) uint8 at the radiograph's own resolution: 0 background, 1 clavicles,
+            2 heart, 3 lungs.
+        probabilities: (h, w, 4) float32 on the part of the network's grid that it covers.
+    """
+
+    radiograph: Radiograph
+    labels: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """Areas and the cardiothoracic ratio."""
+        return measure(self.labels, self.radiograph.spacing)
+
+    def overlay(self, longest: int | None = None) -> npt.NDArray[np.uint8]:
+        """(h, w, 3) uint8 picture of the radiograph under its coloured organs.
+
+        Args:
+            longest: its longer side in pixels at most; None for the usual one.
+        """
+        from .writers import OVERLAY_SIDE, render_overlay
+
+        return render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the label map as TIFF or PNG, by the path's suffix.
+
+        Raises:
+            OutputError: another suffix, or it cannot be written.
+        """
+        from .writers import save_labels
+
+        save_labels(Path(path), self.labels, self.radiograph.spacing)
+
+
+class Segmenter:
+    """A loaded model that segments radiographs. Not for several threads at once.
+
+    Example:
+        segmenter = xray_seg.Segmenter()
+        labels = segmenter(xray_seg.read("JPCLN001.IMG")).labels
+
+    Args:
+        weights: a shipped model's name or a model folder; None for the default.
+        engine: ``auto``, ``saved-model`` or ``litert``.
+        precision: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
+        device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``.
+        threads: CPU threads of the engine; None for all cores.
+
+    Raises:
+        WeightsError: there are no such weights, or they were altered.
+        EngineError: the engine cannot run here.
+    """
+
+    def __init__(
+        self,
+        weights: str | PathLike[str] | None = None,
+        engine: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.model: Model = load_model(None if weights is None else Path(weights))
+        self.engine: Engine = open_engine(self.model, engine, precision, device, threads)
+
+    def __call__(
+        self, radiograph: Radiograph | npt.NDArray[Any] | str | PathLike[str]
+    ) -> Segmentation:
+        """Segment one radiograph: read before, a 2-D array with bones bright, or a path.
+
+        Raises:
+            ReadError: it cannot be read as a radiograph.
+        """
+        return self.segment([radiograph])[0]
+
+    def segment(
+        self, radiographs: Sequence[Radiograph | npt.NDArray[Any] | str | PathLike[str]]
+    ) -> list[Segmentation]:
+        """Segment several radiographs as one batch; they may differ in size.
+
+        Raises:
+            ReadError: one of them cannot be read as a radiograph.
+        """
+        fitted = [fit(as_radiograph(each), self.engine.size) for each in radiographs]
+        if not fitted:
+            return []
+        probabilities = self.engine.predict(np.stack([each.grid for each in fitted]))
+        return [restore(*pair) for pair in zip(fitted, probabilities, strict=True)]
+
+
+def as_radiograph(source: Radiograph | npt.NDArray[Any] | str | PathLike[str]) -> Radiograph:
+    """What a Segmenter accepts, as a Radiograph."""
+    if isinstance(source, Radiograph):
+        return source
+    if isinstance(source, np.ndarray):
+        return Radiograph(to_grey(source))
+    return read(source)
+
+
+def fit(radiograph: Radiograph, size: int) -> Fitted:
+    """Lay a radiograph on the grid, deciding its polarity where the file does not tell it."""
+    grid, box = fit_to_grid(radiograph, size)
+    inverted = radiograph.inverted
+    if inverted is None:
+        inverted = looks_inverted(grid)
+        if inverted:
+            content = box.crop(grid)
+            np.subtract(1, content, out=content)
+    return Fitted(replace(radiograph, inverted=inverted), grid, box)
+
+
+def restore(
+    fitted: Fitted,
+    probabilities: npt.NDArray[np.float32],
+    shape: tuple[int, int] | None = None,
+) -> Segmentation:
+    """Bring (S, S, 4) float32 probabilities to the radiograph's own resolution, or to ``shape``."""
+    from .kernels import upsample_argmax
+
+    inside = fitted.box.crop(probabilities)
+    labels = upsample_argmax(inside, shape or fitted.radiograph.shape)
+    clean(labels)
+    return Segmentation(fitted.radiograph, labels, inside)
