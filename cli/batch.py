@@ -1,0 +1,191 @@
+"""``xrayseg batch``"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..writers import KINDS
+from .options import engine_options, kinds, shape, shard
+
+if TYPE_CHECKING:
+    from ..journal import Record
+    from ..pipeline import Summary
+    from ..readers import RawLayout
+
+_FORMATS = {"tiff": ".tif", "png": ".png"}
+
+
+@click.command(no_args_is_help=True)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Output folder.")
+@engine_options
+@click.option("--batch-size", type=click.IntRange(1), help="Radiographs a step of the engine.")
+@click.option("--workers", type=click.IntRange(1), help="Threads that read, and that write.")
+@click.option(
+    "--save",
+    type=kinds,
+    metavar="LIST",
+    default="labels,overlay",
+    show_default=True,
+    help=f"What to write: {', '.join(KINDS)}.",
+)
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(list(_FORMATS)),
+    default="tiff",
+    show_default=True,
+    help="Of label maps and organ masks.",
+)
+@click.option(
+    "--raw-shape", type=shape, metavar="HxW", help="Headerless files that are not 2048x2048."
+)
+@click.option("--raw-dtype", type=click.Choice([">u2", "<u2", "u1"]), help="Their pixels.")
+@click.option("--raw-header", type=click.IntRange(0), help="Bytes before their first pixel.")
+@click.option("--spacing", type=click.FloatRange(0, min_open=True), help="mm between pixels.")
+@click.option(
+    "--invert/--no-invert",
+    "inverted",
+    default=None,
+    help="Stored values are high where the film is dark, or where it is bright.",
+)
+@click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
+@click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
+@click.option("--quiet", "-q", is_flag=True, help="Show failures only.")
+@click.option("--verbose", "-v", is_flag=True, help="Name each image as it is done.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on standard output.")
+def command(**options: Any) -> None:
+    """Segment folders of chest radiographs.
+
+    INPUT is a file, a folder (read at any depth), a glob pattern, or - for a list of these on
+    standard input. Formats are told by content: JSRT raw, PNG, TIFF, JPEG and others.
+
+    Writes labels/ and overlay/, results.csv with a row per input, and run.json. What an earlier
+    run did with the same input, weights and settings is kept. Label maps: 0 background,
+    1 clavicles, 2 heart, 3 lungs.
+
+    Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
+    130 interrupted.
+    """
+    from ..pipeline import BatchOptions
+    from ..run import run
+    from ..segmenter import Segmenter
+
+    if options["auto_invert"] and options["inverted"] is not None:
+        raise click.UsageError("--auto-invert contradicts --invert and --no-invert")
+    names = list(_names(options["inputs"]))
+    batch_options = BatchOptions(
+        save=options["save"],
+        suffix=_FORMATS[options["suffix"]],
+        raw=_raw_layout(options),
+        spacing=options["spacing"],
+        inverted=options["inverted"],
+        overwrite=options["overwrite"],
+        batch_size=options["batch_size"],
+        workers=options["workers"],
+    )
+    segmenter = Segmenter(
+        options["weights"], options["engine"], options["precision"], options["device"]
+    )
+    shown = _Shown(options["quiet"], options["verbose"], options["as_json"])
+    summary = run(names, options["out"], segmenter, batch_options, options["shard"], shown.begin)
+    shown.end(summary, options["out"])
+    if summary.interrupted:
+        raise click.exceptions.Exit(130)
+    if summary.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _names(inputs: tuple[str, ...]) -> list[str]:
+    names: list[str] = []
+    for name in inputs:
+        names += (
+            [line.rstrip("\r\n") for line in sys.stdin if line.strip()] if name == "-" else [name]
+        )
+    if not names:
+        raise click.UsageError("standard input names no files")
+    return names
+
+
+def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
+    """The layout of headerless files; None for JSRT's, which also states the spacing."""
+    from ..readers import RawLayout
+
+    given = {
+        field: options[option]
+        for field, option in (
+            ("shape", "raw_shape"),
+            ("dtype", "raw_dtype"),
+            ("header", "raw_header"),
+        )
+        if options[option] is not None
+    }
+    return RawLayout(**given) if given else None
+
+
+class _Shown:
+    """Progress of a batch, as a bar, as lines, or as JSON."""
+
+    #: In a log, a line about so many times in a run.
+    _LINES = 20
+
+    def __init__(self, quiet: bool, verbose: bool, as_json: bool) -> None:
+        self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+
+    def begin(self, total: int) -> Any:
+        """A context whose value is the callback of run_batch."""
+        from contextlib import contextmanager
+
+        from . import console
+
+        @contextmanager
+        def showing() -> Any:
+            with console.bar("segmenting", total, self.quiet or self.as_json) as bar:
+
+                def tell(record: Record, summary: Summary) -> None:
+                    self._tell(record, summary, bar)
+
+                yield tell
+
+        return showing()
+
+    def _tell(self, record: Record, summary: Summary, bar: Any) -> None:
+        from . import console
+
+        if self.as_json:
+            click.echo(json.dumps({"event": "image", "key": record.key, **record.row}))
+        if not record.done:
+            console.failure(record.row["error"])
+        elif self.verbose:
+            console.line(f"done {record.row['input']}")
+        done = summary.done + summary.kept + summary.failed
+        rate = f"{summary.done / max(summary.seconds, 1e-9):.1f} images/s"
+        bar.move(done, rate)
+        step = max(1, summary.total // self._LINES)
+        if not (self.quiet or self.as_json or console.err.is_terminal) and done % step == 0:
+            console.line(f"{done}/{summary.total} done, {rate}")
+
+    def end(self, summary: Summary, out: Path) -> None:
+        """The last words: a JSON line or a table, and where to look."""
+        from . import console
+
+        counts = {"done": summary.done, "kept": summary.kept, "failed": summary.failed}
+        if self.as_json:
+            facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
+            click.echo(json.dumps({"event": "summary", "out": str(out), **facts}))
+        elif not self.quiet:
+            rate = f"{summary.done / max(summary.seconds, 1e-9):.1f}"
+            columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]
+            cells = [summary.total, *counts.values(), f"{summary.seconds:.1f}", rate]
+            console.table("", columns, [[str(cell) for cell in cells]])
+            console.out.print(
+                f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}"
+            )
+        if summary.interrupted:
+            console.line("interrupted: what was finished is kept; run the same command to go on")

@@ -1,0 +1,57 @@
+"""``xrayseg info``"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
+def command(as_json: bool) -> None:
+    """Show versions, devices, engines and weights, and whether each engine runs."""
+    from ..errors import XraySegError
+    from ..info import devices, versions
+    from ..model_card import load_model, shipped_models
+    from . import console
+
+    facts: dict[str, Any] = {"versions": versions(), "devices": devices(), "weights": {}}
+    broken = False
+    for name in shipped_models():
+        try:
+            model = load_model(name)
+            facts["weights"][name] = {"size": model.size, "sha256": model.sha256, **_engines(model)}
+        except XraySegError as error:
+            facts["weights"][name] = {"error": str(error)}
+        broken |= any("error" in str(key) for key in facts["weights"][name])
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        for title in ("versions", "devices"):
+            rows = [[key, str(value)] for key, value in facts[title].items()]
+            console.table(title, ["what", "which"], rows)
+        for name, entries in facts["weights"].items():
+            rows = [[key, str(value)] for key, value in entries.items()]
+            console.table(f"weights {name}", ["what", "which"], rows)
+    if broken or not facts["weights"]:
+        raise click.exceptions.Exit(1)
+
+
+def _engines(model: Any) -> dict[str, str]:
+    """Each engine's state, found by running it on an empty grid."""
+    import numpy as np
+
+    from ..engines import ENGINES, open_engine
+    from ..errors import XraySegError
+
+    states = {}
+    for name in ENGINES[1:]:
+        try:
+            engine = open_engine(model, name)
+            engine.predict(np.zeros((1, model.size, model.size), np.float32))
+            states[name] = f"runs in {engine.precision} on {engine.device}"
+        except XraySegError as error:
+            states[f"{name} error"] = str(error)
+    return states
