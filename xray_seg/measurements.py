@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .anatomy import CLASSES, HEART, LUNGS, ORGANS
+from .anatomy import CLASSES, HEART, LUNGS, ORGANS, Organ
+
+if TYPE_CHECKING:
+    from .kernels import Runs
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,19 @@ def measure(
     labels: npt.NDArray[np.uint8], spacing: tuple[float, float] | None = None
 ) -> Measurements:
     """Measure an (H, W) uint8 label map; ``spacing`` is (row, column) in mm."""
-    counts = np.bincount(labels.ravel(), minlength=CLASSES)
+    from .kernels import find_runs
+
+    runs = find_runs(labels)
+    counts = np.bincount(runs.labels, runs.lengths, CLASSES)
     areas = {organ.name: int(counts[organ.label]) for organ in ORGANS}
     cm2 = None
     if spacing is not None:
         cm2 = {name: area * spacing[0] * spacing[1] / 100 for name, area in areas.items()}
-    heart, thorax = _width(labels == HEART.label), _width(labels == LUNGS.label)
+    heart, thorax = _width(runs, HEART), _width(runs, LUNGS)
     ratio = heart / thorax if heart and thorax else None
     return Measurements(areas, cm2, heart, thorax, ratio)
 
 
-def _width(mask: npt.NDArray[np.bool_]) -> int | None:
-    columns = np.flatnonzero(mask.any(axis=0))
-    return int(columns[-1] - columns[0] + 1) if len(columns) else None
+def _width(runs: Runs, organ: Organ) -> int | None:
+    mine = runs.labels == organ.label
+    return int(runs.stops[mine].max() - runs.starts[mine].min()) if mine.any() else None

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,6 @@ class Summary:
     seconds: float = 0.0
     engine_seconds: float = 0.0
     interrupted: bool = False
-    failures: list[str] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True)
