@@ -22,6 +22,7 @@ _PRECISIONS = ("auto", "float32", "bfloat16")
 @click.option("--phantoms", type=click.IntRange(0, 48), default=16, show_default=True)
 @click.option("--precision", type=click.Choice(_PRECISIONS), default="auto", show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--init", metavar="NAME|DIR", help="Weights to start from.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
 def command(images: Path, masks: Path, out: Path, name: str | None, **options: Any) -> None:
     """Train InvertedNet on radiographs with masks in the SCR layout.
@@ -29,9 +30,10 @@ def command(images: Path, masks: Path, out: Path, name: str | None, **options: A
     A seeded ninth of the cases validates. The run folder keeps a checkpoint and a line of
     history per epoch, and in the end OUT/model, which `xrayseg batch --weights OUT/model` uses.
     """
+    from ..batches import Recipe
     from ..dataset import find_cases, split_cases
     from ..release import release
-    from ..training import Recipe, choose_policy, train
+    from ..training import choose_policy, train
     from . import console
     from .metrics import show
 

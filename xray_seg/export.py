@@ -59,7 +59,7 @@ def _write_saved_model(model: Model, size: int, folder: Path) -> None:
     module = tf.Module()
     trained = [variable.value for variable in model.trainable_variables]
     others = [variable.value for variable in model.non_trainable_variables]
-    module.held = trained + others
+    module.held = trained + others  # model_card.read_variables reads them by this name
     signatures = {}
     for precision, policy in PRECISIONS.items():
         # The same layers at another precision, fed with the one set of variables.

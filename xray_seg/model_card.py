@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
+
 from .anatomy import BACKGROUND, ORGANS
 from .atomic import write_text
 from .errors import WeightsError
+from .quiet import tensorflow
 
 CARD_FILE = "card.json"
 SAVED_MODEL_FOLDER = "saved_model"
@@ -97,6 +100,15 @@ def load_model(name: str | Path | None = None) -> Model:
                 f"{folder / file}: {state}, by the SHA-256 in {CARD_FILE}; restore the weights"
             )
     return Model(folder, card)
+
+
+def read_variables(model: Model) -> list[npt.NDArray[Any]]:
+    """The network's variables, in Keras' order: the trained ones, then the others."""
+    tf = tensorflow()
+    prefix = str(model.folder / SAVED_MODEL_FOLDER / "variables" / "variables")
+    reader = tf.train.load_checkpoint(prefix)
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("held/")]
+    return [reader.get_tensor(name) for name in sorted(names, key=lambda n: int(n.split("/")[1]))]
 
 
 def write_card(folder: Path, facts: dict[str, Any]) -> None:

@@ -11,67 +11,24 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from . import quiet
-from .ahead import in_order
 from .anatomy import CLASSES, ORGANS
 from .atomic import atomic_path, write_text
-from .augmentation import augment, unchanged
+from .batches import FINER, Recipe, epoch_batches, phantom_arrays, steps_per_epoch, validation_batch
 from .dataset import Arrays, Split, fingerprint, load_arrays
-from .errors import TrainingError
+from .errors import TrainingError, WeightsError
 from .losses import soft_dice_cross_entropy
-from .phantom import make_phantom, phantom_labels
-from .radiograph import normalise
+from .model_card import Model, load_model, read_variables
 
 if TYPE_CHECKING:
     import keras
-
-#: Cases are kept this much finer than the grid, so that zooming in finds detail.
-_FINER = 2
-#: Batches made ahead of the step that needs them.
-_AHEAD = 16
-
-Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides what a run gives, besides its cases.
-
-    Attributes:
-        size: side of the network's grid.
-        epochs: how often every training case is seen.
-        batch_size: cases a step.
-        learning_rate: AdamW's peak; reached after ``warmup_epochs``, then a cosine down to 0.
-        weight_decay: AdamW's.
-        phantoms: synthetic cases mixed into each epoch, 0 for none.
-        precision: Keras dtype policy of the steps; variables stay float32.
-        seed: of weights, dropout, order and augmentation.
-    """
-
-    size: int = 128
-    epochs: int = 48
-    batch_size: int = 4
-    learning_rate: float = 7e-4
-    warmup_epochs: float = 2.0
-    weight_decay: float = 1e-3
-    phantoms: int = 16
-    precision: str = "float32"
-    seed: int = 0
-
-
-#: Different phantoms made for a run; each epoch takes ``Recipe.phantoms`` of them.
-_PHANTOM_POOL = 48
-#: Far from the seeds that users and tests ask for, so that those phantoms stay unseen.
-_PHANTOM_SEED = 1_000_000
 
 
 def train(
@@ -98,15 +55,15 @@ def train(
     keras = quiet.keras()
     folder = Path(folder)
     done = _open_run(folder, split, recipe, resume)
-    real = load_arrays(split.train, recipe.size * _FINER)
-    phantoms = _phantom_arrays(recipe)
-    validation = _validation_batch(load_arrays(split.validation, recipe.size * _FINER), recipe)
+    real = load_arrays(split.train, recipe.size * FINER)
+    phantoms = phantom_arrays(recipe)
+    validation = validation_batch(load_arrays(split.validation, recipe.size * FINER), recipe)
     if done:
         model = keras.saving.load_model(
             folder / "checkpoint.keras", custom_objects={_loss.__name__: _loss}
         )
     else:
-        model = build(recipe, _steps(real, recipe))
+        model = build(recipe, steps_per_epoch(real, recipe))
     for epoch in range(done, recipe.epochs):
         row = {"epoch": float(epoch + 1), **_run_epoch(model, real, phantoms, recipe, epoch)}
         scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
@@ -125,6 +82,8 @@ def build(recipe: Recipe, steps: int) -> keras.Model:
     from .network import inverted_net
 
     model = inverted_net(recipe.size, recipe.precision, recipe.seed)
+    if recipe.init:
+        _start_from(model, load_model(recipe.init))
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=max(1, round((recipe.epochs - recipe.warmup_epochs) * steps)),
@@ -139,6 +98,21 @@ def build(recipe: Recipe, steps: int) -> keras.Model:
     ]
     model.compile(optimizer, _loss, metrics=scores, jit_compile=compiled)
     return model
+
+
+def _start_from(model: keras.Model, before: Model) -> None:
+    """Give a network the weights of a model folder; its dropout keeps its own seeds.
+
+    Raises:
+        WeightsError: they are those of another network.
+    """
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    values = read_variables(before)
+    if [tuple(each.shape) for each in variables] != [value.shape for value in values]:
+        raise WeightsError(f"{before.folder}: its variables do not fit {model.name}")
+    for variable, value in zip(variables, values, strict=True):
+        if "seed_generator" not in variable.path:
+            variable.assign(value)
 
 
 def choose_policy(precision: str) -> str:
@@ -179,6 +153,7 @@ def _open_run(folder: Path, split: Split, recipe: Recipe, resume: bool) -> int:
             "validation": [case.name for case in split.validation],
         },
         "data_sha256": fingerprint((*split.train, *split.validation)),
+        "init_sha256": load_model(recipe.init).sha256 if recipe.init else None,
     }
     path = folder / "run.json"
     if not (folder / "checkpoint.keras").exists():
@@ -197,47 +172,13 @@ def _open_run(folder: Path, split: Split, recipe: Recipe, resume: bool) -> int:
     return len(read_history(folder))
 
 
-def _validation_batch(arrays: Arrays, recipe: Recipe) -> Batch:
-    pairs = [
-        unchanged(image, shares, recipe.size)
-        for image, shares in zip(arrays.images, arrays.fractions, strict=True)
-    ]
-    return _stack(pairs)
-
-
-def _stack(pairs: list[tuple[Any, Any]]) -> Batch:
-    return np.stack([image for image, _ in pairs])[..., None], np.stack([soft for _, soft in pairs])
-
-
-def _phantom_arrays(recipe: Recipe) -> Arrays:
-    """The pool of phantoms, decoded as load_arrays decodes cases."""
-    from .kernels import area_fractions, area_mean
-
-    side = recipe.size * _FINER
-    count = _PHANTOM_POOL if recipe.phantoms else 0
-    images = np.empty((count, side, side), np.float32)
-    fractions = np.empty((count, side, side, CLASSES), np.uint8)
-    for index in range(count):
-        phantom = make_phantom(_PHANTOM_SEED + index, 2 * side)
-        area_mean(phantom.radiograph, (side, side), images[index])
-        normalise(images[index], inverted=False)
-        shares = area_fractions(phantom_labels(phantom), (side, side), CLASSES)
-        fractions[index] = (shares * 255).round()
-    return Arrays(images, fractions)
-
-
-def _steps(real: Arrays, recipe: Recipe) -> int:
-    """Batches an epoch; the last, incomplete one is left out (its cases differ each epoch)."""
-    return max(1, (len(real.images) + recipe.phantoms) // recipe.batch_size)
-
-
 def _run_epoch(
     model: keras.Model, real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int
 ) -> dict[str, float]:
     """One pass over the cases: loss and scores (means over steps), seconds, share spent waiting."""
     started, waited = time.perf_counter(), 0.0
     sums: dict[str, float] = {}
-    batches = _epoch_batches(real, phantoms, recipe, epoch)
+    batches = epoch_batches(real, phantoms, recipe, epoch)
     while True:
         asked = time.perf_counter()
         batch = next(batches, None)
@@ -252,32 +193,9 @@ def _run_epoch(
                 "start again with a lower --learning-rate or another --seed."
             )
     seconds = time.perf_counter() - started
-    row = {key: value / _steps(real, recipe) for key, value in sums.items()}
-    rate = _steps(real, recipe) * recipe.batch_size / seconds
+    row = {key: value / steps_per_epoch(real, recipe) for key, value in sums.items()}
+    rate = steps_per_epoch(real, recipe) * recipe.batch_size / seconds
     return row | {"seconds": seconds, "images_per_s": rate, "waited": waited / seconds}
-
-
-def _epoch_batches(real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int) -> Iterator[Batch]:
-    """Augmented batches of an epoch, made ahead by a thread; the kernels release the GIL."""
-    random = np.random.default_rng((recipe.seed, epoch))
-    places = [(0, index) for index in range(len(real.images))]
-    if recipe.phantoms:
-        places += [
-            (1, int(index)) for index in random.permutation(_PHANTOM_POOL)[: recipe.phantoms]
-        ]
-    order = random.permutation(len(places))
-
-    def make(step: int) -> Batch:
-        chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        pairs = []
-        for pool, index in (places[place] for place in chosen):
-            arrays = phantoms if pool else real
-            own = np.random.default_rng((recipe.seed, epoch, pool, index))
-            pairs.append(augment(arrays.images[index], arrays.fractions[index], recipe.size, own))
-        return _stack(pairs)
-
-    with ThreadPoolExecutor(1, "augment") as pool:
-        yield from in_order(pool, make, range(_steps(real, recipe)), _AHEAD)
 
 
 def _keep(folder: Path, model: keras.Model, row: dict[str, float]) -> None:
