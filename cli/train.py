@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..network import FILTERS
+from ..recipe import RECIPES
+
+if TYPE_CHECKING:
+    from ..dataset import Case, Split
+    from ..recipe import Recipe
+
 _PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def _read_fold(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", value)
+    fold, folds = map(int, match.groups()) if match else (0, 0)
+    if folds < 2 or not 1 <= fold <= folds:
+        raise click.BadParameter(f"{value!r} is not a fold such as 1/5")
+    return fold, folds
 
 
 @click.command()
@@ -15,47 +36,90 @@ _PRECISIONS = ("auto", "float32", "bfloat16")
 @click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--name", help="Of the weights; the run folder's name if not given.")
-@click.option("--size", type=click.IntRange(8), default=128, show_default=True, help="Grid side.")
-@click.option("--epochs", type=click.IntRange(1), default=50, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=7e-4)
-@click.option("--phantoms", type=click.IntRange(0, 48), default=16, show_default=True)
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="standard",
+    show_default=True,
+    help="This project's, or the 2019 study's. The options below change single parts of it.",
+)
+@click.option("--arch", "network", type=click.Choice(list(FILTERS)), help="[inverted-net]")
+@click.option("--size", type=click.IntRange(8), help="Grid side. [128]")
+@click.option("--epochs", type=click.IntRange(1), help="[50; of the study 1000 at most]")
+@click.option("--batch-size", type=click.IntRange(1), help="[4; of the study 32]")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--phantoms", type=click.IntRange(0, 48), help="Mixed into each epoch. [16; 0]")
+@click.option("--patience", type=click.IntRange(1), help="Stop early, keep the best. [none; 100]")
 @click.option("--precision", type=click.Choice(_PRECISIONS), default="auto", show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--fold", metavar="K/N", callback=_read_fold, help="Cross-validate: hold out fold K of N."
+)
 @click.option("--init", metavar="NAME|DIR", help="Weights to start from.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
-def command(images: Path, masks: Path, out: Path, name: str | None, **options: Any) -> None:
-    """Train InvertedNet on radiographs with masks in the SCR layout.
+def command(
+    images: Path,
+    masks: Path,
+    out: Path,
+    name: str | None,
+    recipe: str,
+    precision: str,
+    fold: tuple[int, int] | None,
+    resume: bool,
+    **changes: Any,
+) -> None:
+    """Train a network on radiographs with masks in the SCR layout.
 
     A seeded ninth of the cases validates. The run folder keeps a checkpoint and a line of
-    history per epoch, and in the end OUT/model, which `xrayseg batch --weights OUT/model` uses.
+    history per epoch, and in the end curves, examples, a table and OUT/model, which
+    `xrayseg batch --weights OUT/model` uses.
     """
-    from ..batches import Recipe
-    from ..dataset import find_cases, split_cases
+    from ..dataset import find_cases
+    from ..network import check_size
     from ..release import release
-    from ..training import choose_policy, train
+    from ..training import choose_policy
     from . import console
     from .metrics import show
 
-    split = split_cases(find_cases(images, masks), options["seed"])
-    resume, precision = options.pop("resume"), choose_policy(options.pop("precision"))
-    recipe = Recipe(precision=precision, **options)
+    given = {key: value for key, value in changes.items() if value is not None}
+    chosen = replace(RECIPES[recipe], precision=choose_policy(precision), **given)
+    try:
+        check_size(chosen.network, chosen.size)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--size") from error
+    split = _split(find_cases(images, masks), recipe, fold, chosen.seed)
     console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
-    with console.bar("training", recipe.epochs) as bar:
-
-        def tell(row: dict[str, float]) -> None:
-            organs = "  ".join(
-                f"{key.removeprefix('val_jaccard_')} {value:.3f}"
-                for key, value in row.items()
-                if key.startswith("val_jaccard_")
-            )
-            note = f"loss {row['loss']:.3f}  validation Jaccard: {organs}"
-            rate = f"{row['images_per_s']:.1f} images/s"
-            console.line(f"epoch {row['epoch']:.0f}/{recipe.epochs}  {note}  {rate}")
-            bar.move(int(row["epoch"]), f"loss {row['loss']:.3f}")
-
-        train(out, split, recipe, tell, resume)
+    _train(out, split, chosen, resume)
     with console.bar("scoring", len(split.validation)) as bar:
         metrics = release(out, split, name or out.resolve().name, bar.move)
     show(metrics)
+    console.out.print((out / "table.md").read_text())
     console.out.print(f"Use it: xrayseg batch folder/ --weights {out / 'model'} --out masks/")
+
+
+def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: int) -> Split:
+    from ..dataset import STUDY_SHARES, fold_cases, split_cases
+
+    if fold:
+        return fold_cases(cases, *fold, seed)
+    return split_cases(cases, seed, *(STUDY_SHARES if recipe == "paper" else ()))
+
+
+def _train(out: Path, split: Split, recipe: Recipe, resume: bool) -> None:
+    from ..anatomy import ORGANS
+    from ..training import train
+    from . import console
+
+    with console.bar("training", recipe.epochs) as bar:
+
+        def tell(row: dict[str, float]) -> None:
+            overlaps = {organ.name: row[f"val_jaccard_{organ.name}"] for organ in ORGANS}
+            dice = "  ".join(f"{name} {2 * j / (1 + j):.3f}" for name, j in overlaps.items())
+            note = f"loss {row['loss']:.3f}  {row['images_per_s']:.1f} images/s"
+            console.line(
+                f"epoch {row['epoch']:.0f}/{recipe.epochs}  {note}  validation: "
+                f"loss {row['val_loss']:.3f}  Dice {dice}"
+            )
+            bar.move(int(row["epoch"]), note)
+
+        train(out, split, recipe, tell, resume)

@@ -22,6 +22,8 @@ from .readers import read
 
 #: Share of the cases that validate: 24 of 222, and 26 of the whole 247.
 VALIDATION_SHARE = 0.107
+#: The 2019 study's shares of validation and test cases: 23 and 25 of its 246.
+STUDY_SHARES = (23 / 246, 25 / 246)
 
 _PARTS = tuple(part for organ in ORGANS for part in organ.parts)
 
@@ -53,6 +55,7 @@ class Split:
     train: tuple[Case, ...]
     validation: tuple[Case, ...]
     seed: int
+    test: tuple[Case, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,28 +121,67 @@ def _by_name(folder: Path, what: str, within: str | None = None) -> dict[str, Pa
     return found
 
 
-def split_cases(cases: Sequence[Case], seed: int = 0, share: float = VALIDATION_SHARE) -> Split:
-    """Divide cases for training and validation, with the same share of each stratum.
+def split_cases(
+    cases: Sequence[Case],
+    seed: int = 0,
+    validation: float = VALIDATION_SHARE,
+    test: float = 0.0,
+) -> Split:
+    """Divide cases for training, validation and test, with the same share of each stratum.
 
-    A case's place depends on its name and the seed alone (by SHA-256), not on which other cases
-    are there or on a library's random numbers.
+    A case's place depends on its name and the seed alone (by SHA-256), not on a library's random
+    numbers.
 
     Raises:
         DatasetError: too few cases to have one on either side.
     """
-    chosen: set[str] = set()
-    for stratum in sorted({case.stratum for case in cases}):
-        names = sorted(
+    places: dict[str, list[str]] = {"validation": [], "test": []}
+    for names in _shuffled_strata(cases, seed):
+        first = round(validation * len(names))
+        places["validation"] += names[:first]
+        places["test"] += names[first : first + round(test * len(names))]
+    if not places["validation"] and len(cases) > 1:
+        places["validation"].append(cases[-1].name)
+    return _divide(cases, places["validation"], places["test"], seed)
+
+
+def fold_cases(cases: Sequence[Case], fold: int, folds: int, seed: int = 0) -> Split:
+    """Divide cases for cross-validation: each case validates in one of the folds.
+
+    Args:
+        cases: all of them.
+        fold: which, from 1 to ``folds``.
+        folds: how many.
+        seed: as of split_cases.
+
+    Raises:
+        DatasetError: too few cases to have one on either side.
+    """
+    chosen: list[str] = []
+    before = 0  # deal on where the stratum before ended, so that folds differ by one case at most
+    for names in _shuffled_strata(cases, seed):
+        chosen += names[(fold - 1 - before) % folds :: folds]
+        before += len(names)
+    return _divide(cases, chosen, [], seed)
+
+
+def _shuffled_strata(cases: Sequence[Case], seed: int) -> list[list[str]]:
+    """The cases' names by stratum, each list in the order that the seed gives it."""
+    return [
+        sorted(
             (case.name for case in cases if case.stratum == stratum),
             key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest(),
         )
-        chosen.update(names[: round(share * len(names))])
-    if not chosen and len(cases) > 1:
-        chosen.add(cases[-1].name)
+        for stratum in sorted({case.stratum for case in cases})
+    ]
+
+
+def _divide(cases: Sequence[Case], validation: list[str], test: list[str], seed: int) -> Split:
     split = Split(
-        tuple(case for case in cases if case.name not in chosen),
-        tuple(case for case in cases if case.name in chosen),
+        tuple(case for case in cases if case.name not in {*validation, *test}),
+        tuple(case for case in cases if case.name in validation),
         seed,
+        tuple(case for case in cases if case.name in test),
     )
     if not split.train or not split.validation:
         raise DatasetError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .atomic import TEMPORARY_PREFIX
 from .model_card import LITERT_FILE, SAVED_MODEL_FOLDER, write_card
-from .network import inverted_net
+from .network import build_network
 from .quiet import tensorflow
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _write_saved_model(model: Model, size: int, folder: Path) -> None:
     signatures = {}
     for precision, policy in PRECISIONS.items():
         # The same layers at another precision, fed with the one set of variables.
-        twin = inverted_net(size, policy)
+        twin = build_network(model.name, size, policy)
 
         def serve(images: Any, twin: Any = twin) -> dict[str, Any]:
             outputs, _ = twin.stateless_call(trained, others, images, training=False)

@@ -1,4 +1,4 @@
-"""Losses on class probabilities against soft targets."""
+"""Losses on class probabilities against soft targets; ``ops`` is keras.ops, or numpy."""
 
 from __future__ import annotations
 
@@ -21,8 +21,26 @@ def soft_dice_cross_entropy(truth: Any, probabilities: Any, ops: Any) -> Any:
         A scalar. The Dice of an organ is taken over the whole batch: per image, a small organ's
         would be noise.
     """
-    entropy = -ops.sum(truth * ops.log(probabilities + _EPSILON), axis=-1)
     overlap = ops.sum(truth * probabilities, axis=(0, 1, 2))
     sizes = ops.sum(truth * truth + probabilities * probabilities, axis=(0, 1, 2))
     dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
-    return ops.mean(entropy) + 1 - ops.mean(dice[1:])
+    return _cross_entropy(truth, probabilities, ops) + 1 - ops.mean(dice[1:])
+
+
+def pixel_dice_cross_entropy(truth: Any, probabilities: Any, ops: Any) -> Any:
+    """The study's loss: cross-entropy plus one minus a Dice over the classes of each pixel.
+
+    Arguments and result as of soft_dice_cross_entropy.
+    """
+    overlap = ops.sum(truth * probabilities, axis=-1)
+    sizes = ops.sum(truth, axis=-1) + ops.sum(probabilities, axis=-1)
+    dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
+    return _cross_entropy(truth, probabilities, ops) + 1 - ops.mean(dice)
+
+
+#: By the names that Recipe.loss takes.
+LOSSES = {"soft-dice": soft_dice_cross_entropy, "pixel-dice": pixel_dice_cross_entropy}
+
+
+def _cross_entropy(truth: Any, probabilities: Any, ops: Any) -> Any:
+    return ops.mean(-ops.sum(truth * ops.log(probabilities + _EPSILON), axis=-1))

@@ -1,13 +1,15 @@
-"""InvertedNet, in pure Keras 3: the same code builds it on every Keras backend.
+"""The networks, in pure Keras 3: the same code builds them on every Keras backend.
 
-Novikov et al., "Fully Convolutional Architectures for Multi-Class Segmentation in Chest
-Radiographs", IEEE Transactions on Medical Imaging 37:1865-1876, 2018, as built at 128 x 128 in
-the 2019 study that this project reproduces: many filters where the image is large, few where it
-is small, the inverse of a U-Net.
+InvertedNet: Novikov et al., "Fully Convolutional Architectures for Multi-Class Segmentation in
+Chest Radiographs", IEEE Transactions on Medical Imaging 37:1865-1876, 2018, as built at 128 x 128
+in the 2019 study that this project reproduces: many filters where the image is large, few where
+it is small, the inverse of a U-Net. U-Net: Ronneberger et al., MICCAI 2015, pages 234-241.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .anatomy import CLASSES
@@ -15,64 +17,114 @@ from .anatomy import CLASSES
 if TYPE_CHECKING:
     import keras
 
-#: Filters of the four levels, from the full grid down.
-FILTERS = (128, 64, 32, 16)
-DROPOUT = 0.1
-#: The first convolution keeps the grid, each of the three others halves it.
-GRID_MULTIPLE = 8
+#: Filters of each network's levels, from the full grid down; each level halves the grid.
+FILTERS = {
+    # The study's.
+    "inverted-net": (128, 64, 32, 16),
+    # For a grid of 256: a level more, so that the deepest one sees as much of the chest as the
+    # study's does at 128, and few filters on the full grid, where they cost most.
+    "inverted-net-deep": (32, 96, 64, 48, 32),
+    # Ronneberger's.
+    "unet": (64, 128, 256, 512, 1024),
+}
 
 
-def inverted_net(size: int, precision: str = "float32", seed: int | None = None) -> keras.Model:
-    """Build InvertedNet with fresh weights.
+def build_network(
+    name: str, size: int, precision: str = "float32", seed: int | None = None
+) -> keras.Model:
+    """Build a network with fresh weights.
 
     Args:
-        size: side S of the square grid, a multiple of 8.
+        name: one of FILTERS.
+        size: side S of the square grid, a multiple of 8 for ``inverted-net``, of 16 for others.
         precision: a Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
             Variables and the returned probabilities are float32 in each.
         seed: of the initial weights and the dropout masks; None for different ones each time.
 
     Returns:
-        A model from (B, S, S, 1) intensities to (B, S, S, 4) class probabilities. At any size it
-        has 973,320 parameters, 258 of which are not trained.
+        A model from (B, S, S, 1) intensities to (B, S, S, 4) class probabilities. At any size
+        ``inverted-net`` has 973,320 parameters, 258 of which are not trained.
 
     Raises:
-        ValueError: ``size`` is no positive multiple of 8.
+        ValueError: there is no such network, or ``size`` does not suit it.
     """
     import keras
-    from keras import layers
 
-    if size < GRID_MULTIPLE or size % GRID_MULTIPLE:
-        raise ValueError(f"size must be a positive multiple of {GRID_MULTIPLE}, not {size}")
+    check_size(name, size)
     if seed is not None:
         keras.utils.set_random_seed(seed)
-
-    def conv(x: Any, filters: int, stride: int = 1) -> Any:
-        return layers.Conv2D(filters, 3, stride, padding="same", activation="elu", dtype=precision)(
-            x
-        )
-
-    def norm(x: Any) -> Any:
-        return layers.BatchNormalization(momentum=0.99, epsilon=0.001, dtype=precision)(x)
-
     inputs = keras.Input((size, size, 1))  # (B, S, S, 1)
-    x = norm(inputs)
+    body = _unet if name == "unet" else _inverted_net
+    x = body(inputs, FILTERS[name], precision)
+    x = keras.layers.Conv2D(CLASSES, 1, dtype=precision)(x)  # (B, S, S, 4)
+    outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def check_size(name: str, size: int) -> None:
+    """Raise ValueError where there is no such network, or its levels cannot halve the grid."""
+    if name not in FILTERS:
+        raise ValueError(f"no network {name!r}; there are {', '.join(FILTERS)}")
+    multiple = 2 ** (len(FILTERS[name]) - 1)
+    if size < multiple or size % multiple:
+        raise ValueError(f"size must be a positive multiple of {multiple} for {name}, not {size}")
+
+
+def _inverted_net(x: Any, widths: tuple[int, ...], precision: str) -> Any:
+    from keras import layers
+
+    conv = _convolution("elu", precision)
+    norm = partial(layers.BatchNormalization, momentum=0.99, epsilon=0.001, dtype=precision)
+    drop = partial(layers.Dropout, 0.1, dtype=precision)
+    x = norm()(x)
     skips = []
-    for level, filters in enumerate(FILTERS):
+    for level, filters in enumerate(widths):
         if level:
             x = layers.MaxPooling2D(2, 1, padding="same", dtype=precision)(x)
-        x = conv(x, filters, stride=2 if level else 1)  # (B, S/2^level, S/2^level, filters)
-        x = conv(x, filters)
-        x = layers.Dropout(DROPOUT, dtype=precision)(x)
+        x = conv(filters, strides=2 if level else 1)(x)  # (B, S/2^level, S/2^level, filters)
+        x = conv(filters)(x)
+        x = drop()(x)
         skips.append(x)
-    skips.pop()
-    for filters, skip in zip(FILTERS[-2::-1], reversed(skips), strict=True):
+    for filters, skip in zip(widths[-2::-1], skips[-2::-1], strict=True):
         x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
-        x = conv(x, filters)
+        x = conv(filters)(x)
         x = layers.Concatenate(dtype=precision)([skip, x])  # (B, S/2^level, S/2^level, 2 filters)
-        x = conv(x, filters)
-        x = conv(x, filters)
-        x = layers.Dropout(DROPOUT, dtype=precision)(x)
-    x = norm(x)
-    x = layers.Conv2D(CLASSES, 1, dtype=precision)(x)  # (B, S, S, 4)
-    outputs = layers.Activation("softmax", dtype="float32", name="probabilities")(x)
-    return keras.Model(inputs, outputs, name="inverted_net")
+        x = conv(filters)(x)
+        x = conv(filters)(x)
+        x = drop()(x)
+    return norm()(x)
+
+
+def _unet(x: Any, widths: tuple[int, ...], precision: str) -> Any:
+    from keras import layers
+
+    conv = _convolution("relu", precision)
+    skips = []
+    for level, filters in enumerate(widths):
+        if level:
+            x = layers.MaxPooling2D(2, dtype=precision)(x)
+        x = conv(filters)(x)  # (B, S/2^level, S/2^level, filters); padded, so that S is kept
+        x = conv(filters)(x)
+        skips.append(x)
+    x = layers.Dropout(0.5, dtype=precision)(x)  # at the end of the contracting path
+    for filters, skip in zip(widths[-2::-1], skips[-2::-1], strict=True):
+        x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
+        x = conv(filters, kernel_size=2)(x)  # the paper's "up-convolution"
+        x = layers.Concatenate(dtype=precision)([skip, x])  # (B, S/2^level, S/2^level, 2 filters)
+        x = conv(filters)(x)
+        x = conv(filters)(x)
+    return x
+
+
+def _convolution(activation: str, precision: str) -> Callable[..., Any]:
+    from keras import layers
+
+    start = "he_normal" if activation == "relu" else "glorot_uniform"
+    return partial(
+        layers.Conv2D,
+        kernel_size=3,
+        padding="same",
+        activation=activation,
+        kernel_initializer=start,
+        dtype=precision,
+    )

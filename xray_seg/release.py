@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,10 @@ from .evaluation import evaluate, summarise
 from .export import export
 from .model_card import write_card
 from .quiet import keras
+from .recipe import Recipe
+from .run_folder import WEIGHTS_FILE, read_history, read_record
 from .segmenter import Segmenter
-from .training import read_history
+from .training_report import write_report
 
 LICENCE = (
     "trained on JSRT/SCR: research and education use. Cite Shiraishi J. et al., AJR 174:71-74, "
@@ -25,7 +26,7 @@ LICENCE = (
 def release(
     run: str | Path, split: Split, name: str, tell: Callable[[int], None] = lambda done: None
 ) -> dict[str, Any]:
-    """Export a finished run to ``run/model`` and score it there on its validation cases.
+    """Report on a finished run, export it to ``run/model``, and score that on its validation cases.
 
     Args:
         run: a run folder that holds ``weights.keras``.
@@ -37,11 +38,18 @@ def release(
         The metrics, which also go into the card.
     """
     run = Path(run)
-    made = json.loads((run / "run.json").read_text("utf-8"))
-    model = keras().saving.load_model(run / "weights.keras", compile=False)
+    made = read_record(run)
+    model = keras().saving.load_model(run / WEIGHTS_FILE, compile=False)
+    grid_scores = write_report(run, model, split, Recipe(**made["recipe"]))
     shutil.rmtree(run / "model", ignore_errors=True)
     history = read_history(run)
-    facts = {**made, "epochs_seconds": sum(row["seconds"] for row in history), "licence": LICENCE}
+    facts = {
+        **made,
+        "epochs": len(history),
+        "epochs_seconds": round(sum(row["seconds"] for row in history)),
+        "grid_scores": grid_scores,
+        "licence": LICENCE,
+    }
     folder = export(model, run / "model", name, facts)
     segmenter = Segmenter(folder)
     metrics = summarise(evaluate(segmenter, split.validation, tell=tell))

@@ -1,0 +1,127 @@
+"""The folder of a training run: what it was started with, how far it is, where it goes on.
+
+``run.json`` (recipe, split, data fingerprint), ``history.csv`` (a row per epoch),
+``checkpoint.keras`` (model and optimizer after the last whole epoch), ``best.keras`` (where the
+recipe has patience), ``tensorboard/`` and, when it is done, ``weights.keras``. Each file is whole
+or not there, so a run that is stopped at any moment goes on from its last whole epoch.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .atomic import atomic_path, write_text
+from .errors import TrainingError
+
+if TYPE_CHECKING:
+    import keras
+
+CHECKPOINT_FILE = "checkpoint.keras"
+BEST_FILE = "best.keras"
+WEIGHTS_FILE = "weights.keras"
+RECORD_FILE = "run.json"
+
+Row = dict[str, float]
+
+
+def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
+    """Record what a run is started with, or check it against its record.
+
+    Returns:
+        Whether there is a checkpoint to go on from.
+
+    Raises:
+        TrainingError: the folder holds a run already, or another one than is to be resumed.
+    """
+    path = folder / RECORD_FILE
+    if not (folder / CHECKPOINT_FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "history.csv").unlink(missing_ok=True)
+        write_text(path, json.dumps(record, indent=2) + "\n")
+        return False
+    if not resume:
+        raise TrainingError(f"{folder}: holds a run already; give --resume or another --out")
+    before = read_record(folder)
+    changed = [key for key in record if record[key] != before.get(key)]
+    if changed:
+        raise TrainingError(
+            f"{folder}: cannot be resumed: {' and '.join(changed)} differ from the run's "
+            f"{RECORD_FILE}; give what it was started with, or another --out"
+        )
+    return True
+
+
+def read_record(folder: str | Path) -> dict[str, Any]:
+    """The content of a run's run.json.
+
+    Raises:
+        TrainingError: the folder holds no run.
+    """
+    path = Path(folder) / RECORD_FILE
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: is not a run's record ({error}); start it anew") from error
+
+
+def read_history(folder: str | Path) -> list[Row]:
+    """The rows of a run's history.csv, one per whole epoch; none where there is no file."""
+    path = Path(folder) / "history.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def keep_epoch(folder: Path, model: keras.Model, row: Row, keep_best: bool) -> None:
+    """Save a checkpoint and a row of history, each whole or not at all.
+
+    Args:
+        folder: the run's.
+        model: compiled, so that the optimizer's state is kept too.
+        row: of this epoch; its ``epoch`` counts from 1.
+        keep_best: also save the model apart if its validation accuracy is the best so far.
+
+    Raises:
+        TrainingError: it cannot be written; the last epoch's files are as they were.
+    """
+    # The checkpoint comes last and counts: a row written without it is of an epoch to run again.
+    rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
+    try:
+        if keep_best and best_epoch(rows) == row["epoch"]:
+            save_model(model, folder / BEST_FILE)
+        with atomic_path(folder / "history.csv") as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            writer.writeheader()
+            writer.writerows(rows)
+        save_model(model, folder / CHECKPOINT_FILE)
+        _log_scalars(folder / "tensorboard", row)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: epoch {row['epoch']:.0f} cannot be kept ({error}); the one before is. "
+            "Make room, and go on with --resume"
+        ) from error
+
+
+def best_epoch(rows: list[Row]) -> int:
+    """The first epoch with the best validation accuracy, from 1; 0 where there are no rows."""
+    return int(max(rows, key=lambda row: row["val_accuracy"])["epoch"]) if rows else 0
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a Keras model, whole or not at all."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def _log_scalars(folder: Path, row: Row) -> None:
+    """One epoch for TensorBoard, by tensorboardX: it needs no TensorFlow, so any backend logs."""
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:
+        for key, value in row.items():
+            if key != "epoch":
+                writer.add_scalar(key, value, int(row["epoch"]))
