@@ -17,6 +17,11 @@ from .options import engine_options
 @engine_options
 @click.option("--spacing", type=click.FloatRange(0, min_open=True), help="mm between mask pixels.")
 @click.option(
+    "--clinical",
+    type=click.Path(path_type=Path),
+    help="Folder of JSRT's clinical tables, to break the scores down by.",
+)
+@click.option(
     "--validation-only",
     is_flag=True,
     help="Score the cases that the weights were validated on, by their card, and no others.",
@@ -26,6 +31,7 @@ def command(
     masks: Path,
     out: Path | None,
     spacing: float | None,
+    clinical: Path | None,
     validation_only: bool,
     weights: str | None,
     engine: str,
@@ -35,13 +41,15 @@ def command(
     """Score weights against true masks, at the masks' own resolution.
 
     Reports, per organ, Dice, Jaccard, average symmetric surface distance and 95 % Hausdorff
-    distance; with --out also as metrics.json with a row per case.
+    distance, worst cases first; with --out also as metrics.json with a row per case.
     """
     from ..atomic import write_text
+    from ..clinical import read_clinical
     from ..dataset import find_cases
     from ..errors import DatasetError
-    from ..evaluation import evaluate, summarise
+    from ..evaluation import evaluate
     from ..segmenter import Segmenter
+    from ..summary import summarise
     from . import console
     from .metrics import show
 
@@ -52,8 +60,9 @@ def command(
         cases = [case for case in cases if case.name in names]
         if not cases:
             raise DatasetError(f"{images}: has none of the cases that these weights validate on")
+    patients = read_clinical(clinical) if clinical else None
     with console.bar("scoring", len(cases)) as bar:
-        metrics = summarise(evaluate(segmenter, cases, spacing, bar.move))
+        metrics = summarise(evaluate(segmenter, cases, spacing, bar.move), patients)
     metrics |= {"weights": segmenter.model.name, "engine": segmenter.engine.name}
     show(metrics)
     if out:

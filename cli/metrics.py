@@ -6,15 +6,67 @@ from typing import Any
 
 from . import console
 
+_WORST = 5
+
 
 def show(metrics: dict[str, Any]) -> None:
-    """A table of metrics as ``summarise`` gives them."""
-
-    def cell(value: dict[str, float | None]) -> str:
-        return "unknown" if value["mean"] is None else f"{value['mean']:.4f} ± {value['sd']:.4f}"
-
-    rows = [[organ, *map(cell, scores.values())] for organ, scores in metrics["organs"].items()]
-    columns = ["organ", "Dice", "Jaccard", "surface distance, mm", "95 % Hausdorff, mm"]
-    console.table(f"{len(metrics['cases'])} cases, mean ± sd", columns, rows)
+    """Tables of metrics as ``summarise`` gives them."""
+    _show_organs(metrics)
     console.out.print(f"pixel accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}")
     console.out.print(metrics["scored"])
+    _show_published(metrics)
+    _show_worst(metrics)
+    if "strata" in metrics:
+        _show_strata(metrics)
+
+
+def _show_organs(metrics: dict[str, Any]) -> None:
+    def cell(value: dict[str, Any]) -> str:
+        return "unknown" if value["mean"] is None else f"{value['mean']:.3f} ± {value['sd']:.3f}"
+
+    def interval(value: dict[str, Any]) -> str:
+        return "{:.3f}-{:.3f}".format(*value["interval"]) if value["interval"] else "unknown"
+
+    rows = [
+        [
+            organ,
+            cell(scores["dice"]),
+            cell(scores["jaccard"]),
+            interval(scores["jaccard"]),
+            cell(scores["assd_mm"]),
+            cell(scores["hd95_mm"]),
+        ]
+        for organ, scores in metrics["organs"].items()
+    ]
+    columns = ["organ", "Dice", "Jaccard", "95 % interval", "ASSD, mm", "HD95, mm"]
+    console.table(f"{len(metrics['cases'])} cases, mean ± sd", columns, rows)
+
+
+def _show_published(metrics: dict[str, Any]) -> None:
+    organs = list(metrics["organs"])
+    own = {name: metrics["organs"][name]["jaccard"]["mean"] for name in organs}
+    rows = [
+        [who, *(f"{scores[name]:.3f}" for name in organs)]
+        for who, scores in {"these weights": own, **metrics["published_jaccard"]}.items()
+    ]
+    title = "Jaccard beside published figures for whole organs on JSRT and SCR"
+    console.table(title, ["", *organs], rows)
+
+
+def _show_worst(metrics: dict[str, Any]) -> None:
+    organs = list(metrics["organs"])
+    rows = [
+        [case["name"], *(f"{case[name]['dice']:.3f}" for name in organs)]
+        for case in metrics["cases"][:_WORST]
+    ]
+    console.table("worst cases, Dice", ["case", *organs], rows)
+
+
+def _show_strata(metrics: dict[str, Any]) -> None:
+    organs = list(metrics["organs"])
+    rows = [
+        [f"{factor}: {group}", str(of["cases"]), *(f"{of[name]['dice']:.3f}" for name in organs)]
+        for factor, groups in metrics["strata"].items()
+        for group, of in groups.items()
+    ]
+    console.table("mean Dice by group", ["group", "cases", *organs], rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,27 +63,6 @@ def evaluate(
         scores.append(_score(case, fitted, probabilities, spacing))
         tell(index + 1)
     return scores
-
-
-def summarise(scores: Sequence[CaseScores]) -> dict[str, Any]:
-    """The content of metrics.json: mean, sd and min of each score, and a row per case."""
-    organs = {
-        organ.name: {
-            score: _statistics([case.organs[organ.name][score] for case in scores])
-            for score in SCORES
-        }
-        for organ in ORGANS
-    }
-    return {
-        "scored": "label maps: each pixel counts for one organ; lungs exclude heart and clavicles",
-        "organs": organs,
-        "accuracy": float(np.mean([case.accuracy for case in scores])),
-        "loss": float(np.mean([case.loss for case in scores])),
-        "cases": [
-            {"name": case.name, "accuracy": case.accuracy, "loss": case.loss, **case.organs}
-            for case in scores
-        ],
-    }
 
 
 def dice(one: Mask, other: Mask) -> float:
@@ -166,14 +144,3 @@ def _loss(
     box = fitted.box
     target = area_fractions(truth, (box.height, box.width), CLASSES)
     return float(soft_dice_cross_entropy(target[None], box.crop(probabilities)[None], np))
-
-
-def _statistics(values: Sequence[float | None]) -> dict[str, float | None]:
-    known = [value for value in values if value is not None]
-    if not known:
-        return {"mean": None, "sd": None, "min": None}
-    return {
-        "mean": float(np.mean(known)),
-        "sd": float(np.std(known, ddof=1)) if len(known) > 1 else 0.0,
-        "min": float(min(known)),
-    }

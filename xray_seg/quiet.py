@@ -21,6 +21,14 @@ def tensorflow() -> ModuleType:
     return tf
 
 
+def tensorflow_text() -> ModuleType:
+    """Import tensorflow-text, and with it TensorFlow, quietly."""
+    tensorflow()
+    with stderr_held_back():
+        import tensorflow_text as text
+    return text
+
+
 def keras() -> ModuleType:
     """Import Keras, and with it its backend, quietly."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from .dataset import Split
-from .evaluation import evaluate, summarise
+from .evaluation import evaluate
 from .export import export
 from .model_card import write_card
 from .quiet import keras
 from .recipe import Recipe
 from .run_folder import WEIGHTS_FILE, read_history, read_record
 from .segmenter import Segmenter
+from .summary import summarise
 from .training_report import write_report
 
 LICENCE = (
@@ -53,7 +54,9 @@ def release(
     folder = export(model, run / "model", name, facts)
     segmenter = Segmenter(folder)
     metrics = summarise(evaluate(segmenter, split.validation, tell=tell))
-    shown = {key: value for key, value in metrics.items() if key != "cases"}
+    shown = {
+        key: value for key, value in metrics.items() if key not in {"cases", "published_jaccard"}
+    }
     engine = {"engine": segmenter.engine.name, "precision": segmenter.engine.precision}
     write_card(folder, {**segmenter.model.card, "validation": {**shown, **engine}})
     return metrics
