@@ -1,0 +1,16 @@
+"""What several test files need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def jsrt():
+    """The folder of real radiographs with masks, where there is one."""
+    default = Path(__file__).parents[2] / "shared" / "jsrt"
+    folder = Path(os.environ.get("XRAYSEG_JSRT", default))
+    if not (folder / "images").is_dir() or not (folder / "scr").is_dir():
+        pytest.skip(f"no real radiographs: {folder} has no images and scr; set XRAYSEG_JSRT")
+    return folder
