@@ -56,6 +56,9 @@ def _read_fold(
     "--fold", metavar="K/N", callback=_read_fold, help="Cross-validate: hold out fold K of N."
 )
 @click.option("--init", metavar="NAME|DIR", help="Weights to start from.")
+@click.option(
+    "--spacing", type=click.FloatRange(0, min_open=True), help="mm between mask pixels, for scores."
+)
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
 def command(
     images: Path,
@@ -65,6 +68,7 @@ def command(
     recipe: str,
     precision: str,
     fold: tuple[int, int] | None,
+    spacing: float | None,
     resume: bool,
     **changes: Any,
 ) -> None:
@@ -91,7 +95,7 @@ def command(
     console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
     _train(out, split, chosen, resume)
     with console.bar("scoring", len(split.validation)) as bar:
-        metrics = release(out, split, name or out.resolve().name, bar.move)
+        metrics = release(out, split, name or out.resolve().name, spacing, bar.move)
     show(metrics)
     console.out.print((out / "table.md").read_text())
     console.out.print(f"Use it: xrayseg batch folder/ --weights {out / 'model'} --out masks/")

@@ -29,6 +29,7 @@ train(out, split, Recipe(size=16, epochs=1, phantoms=0, learning_rate=2e-3), row
 
 random = np.random.default_rng(0)
 truth, found = (random.dirichlet([1] * 4, (2, 5, 5)).astype("float32") for _ in range(2))
+truth, found = map(keras.ops.convert_to_tensor, (truth, found))
 losses = {name: float(loss(truth, found, keras.ops)) for name, loss in LOSSES.items()}
 network = build_network("inverted-net", 16)
 for index, weight in enumerate(network.trainable_weights):

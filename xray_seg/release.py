@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .dataset import Split
+from .dataset import Case, Split
 from .evaluation import evaluate
 from .export import export
 from .model_card import write_card
 from .quiet import keras
 from .recipe import Recipe
-from .run_folder import WEIGHTS_FILE, read_history, read_record
+from .run_folder import WEIGHTS_FILE, Row, read_history, read_record
 from .segmenter import Segmenter
 from .summary import summarise
 from .training_report import write_report
@@ -25,7 +25,11 @@ LICENCE = (
 
 
 def release(
-    run: str | Path, split: Split, name: str, tell: Callable[[int], None] = lambda done: None
+    run: str | Path,
+    split: Split,
+    name: str,
+    spacing: float | None = None,
+    tell: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Report on a finished run, export it to ``run/model``, and score that on its validation cases.
 
@@ -33,6 +37,7 @@ def release(
         run: a run folder that holds ``weights.keras``.
         split: the cases that it was trained and validated with.
         name: of the weights.
+        spacing: mm between pixels of the masks, where the radiographs' files do not state it.
         tell: called with the number of cases scored so far.
 
     Returns:
@@ -48,15 +53,31 @@ def release(
         **made,
         "epochs": len(history),
         "epochs_seconds": round(sum(row["seconds"] for row in history)),
+        "history": [_shorten(row) for row in history],
         "grid_scores": grid_scores,
         "licence": LICENCE,
     }
     folder = export(model, run / "model", name, facts)
+    return score(folder, split.validation, spacing, tell)
+
+
+def score(
+    folder: Path,
+    cases: Sequence[Case],
+    spacing: float | None = None,
+    tell: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Score a model folder through the default engine, into its card; returns the metrics."""
     segmenter = Segmenter(folder)
-    metrics = summarise(evaluate(segmenter, split.validation, tell=tell))
-    shown = {
-        key: value for key, value in metrics.items() if key not in {"cases", "published_jaccard"}
-    }
+    metrics = summarise(evaluate(segmenter, cases, spacing, tell))
+    left_out = {"cases", "published_jaccard"}
+    shown = {key: value for key, value in metrics.items() if key not in left_out}
     engine = {"engine": segmenter.engine.name, "precision": segmenter.engine.precision}
     write_card(folder, {**segmenter.model.card, "validation": {**shown, **engine}})
     return metrics
+
+
+def _shorten(row: Row) -> Row:
+    """What a card keeps of an epoch."""
+    kept = ("epoch", "loss", "val_loss", *(key for key in row if key.startswith("val_jaccard_")))
+    return {key: round(row[key], 4) for key in kept}
