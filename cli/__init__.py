@@ -15,6 +15,7 @@ COMMANDS = {
     "batch": "Segment folders of chest radiographs.",
     "train": "Train a network on radiographs with masks.",
     "evaluate": "Score weights against true masks.",
+    "bench": "Measure how fast this is here.",
     "phantom": "Make synthetic radiographs with true masks.",
     "info": "Show versions, devices, engines and weights.",
 }

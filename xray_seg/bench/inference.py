@@ -1,0 +1,64 @@
+"""Engines, precisions and batch sizes of one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..engines import Engine, open_engine
+from ..errors import EngineError
+from ..model_card import Model
+from .timing import Measurement, take_turns
+
+#: What can be asked for, by --engine and --precision.
+CHOICES = (
+    ("litert", "int8"),
+    ("saved-model", "float32"),
+    ("saved-model", "bfloat16"),
+    ("saved-model", "float16"),
+)
+_TOLERANCE = 0.25  # of a probability, between two precisions: only a broken engine differs more
+
+
+def bench_inference(
+    model: Model,
+    batch_sizes: Sequence[int] = (1, 2, 4, 8),
+    repeats: int = 5,
+    device: str = "auto",
+) -> list[Measurement]:
+    """Time a model in each engine and precision that runs here, at several batch sizes.
+
+    Returns:
+        Measurements named ``ENGINE PRECISION batch N``, fastest first.
+    """
+    random = np.random.default_rng(0)
+    grids = random.random((max(batch_sizes), model.size, model.size), np.float32)
+    engines = list(_open_all(model, device))
+    reference = engines[0].predict(grids[:1])
+    calls: dict[str, Callable[[], Any]] = {}
+    images = {}
+    for engine in engines:
+        difference = float(np.abs(engine.predict(grids[:1]) - reference).mean())
+        if difference > _TOLERANCE:
+            raise EngineError(
+                f"{engine.name} {engine.precision} differs from {engines[0].name} "
+                f"{engines[0].precision} by {difference:.3f} on average: not timed"
+            )
+        for size in batch_sizes:
+            name = f"{engine.name} {engine.precision} batch {size}"
+            calls[name] = partial(engine.predict, grids[:size])
+            images[name] = size
+    seconds = take_turns(calls, repeats)
+    found = [Measurement(name, times, images[name]) for name, times in seconds.items()]
+    return sorted(found, key=lambda each: -each.images_per_s)
+
+
+def _open_all(model: Model, device: str) -> list[Engine]:
+    engines = []
+    for engine, precision in CHOICES:
+        where = "cpu" if engine == "litert" else device
+        engines.append(open_engine(model, engine, precision, where))
+    return engines

@@ -1,0 +1,111 @@
+"""Whole batches: raw files in, label maps (and overlays) out, with the real engine and a stub."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import CLASSES
+from ..phantom import make_phantom, phantom_labels, to_jsrt
+from ..pipeline import BatchOptions
+from ..run import run
+from ..segmenter import Segmenter
+from .timing import Measurement
+
+_PHANTOMS = 4
+
+
+class StubEngine:
+    """An engine that costs nothing: the same plausible probabilities for every grid."""
+
+    name = "stub"
+    precision = "none"
+    device = "cpu"
+
+    def __init__(self, size: int) -> None:
+        from ..kernels import area_fractions
+
+        self.size = size
+        self.batch_size = 4
+        labels = phantom_labels(make_phantom(0, 512))
+        self._answer = area_fractions(labels, (size, size), CLASSES)
+
+    def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """See Engine."""
+        return np.repeat(self._answer[None], len(grids), axis=0)
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """One batch.
+
+    Attributes:
+        measurement: of the whole.
+        engine_share: of its time, in the engine.
+    """
+
+    measurement: Measurement
+    engine_share: float
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self.measurement.facts(), "engine_share": self.engine_share}
+
+
+def bench_pipeline(
+    segmenter: Segmenter, films: int = 48, stub_films: int = 96
+) -> list[PipelineRun]:
+    """Time batches of raw phantoms in a temporary folder.
+
+    Args:
+        segmenter: with the engine to use.
+        films: in the batch with the real engine.
+        stub_films: in those with an engine that costs nothing.
+    """
+    with tempfile.TemporaryDirectory(prefix="xrayseg-bench-") as folder:
+        place = Path(folder)
+        _make_films(place / "films", max(films, stub_films))
+        real = segmenter.engine
+        stub = StubEngine(real.size)
+        runs = []
+        for title, engine, count, save in (
+            ("labels and overlays", real, films, ("labels", "overlay")),
+            ("labels, stub engine", stub, stub_films, ("labels",)),
+            ("labels and overlays, stub engine", stub, stub_films, ("labels", "overlay")),
+        ):
+            segmenter.engine = engine
+            try:
+                _run(place, min(count, 2 * engine.batch_size), segmenter, save)  # warm up
+                runs.append(_run(place, count, segmenter, save, title))
+            finally:
+                segmenter.engine = real
+        return runs
+
+
+def _run(
+    place: Path, count: int, segmenter: Segmenter, save: tuple[str, ...], title: str = ""
+) -> PipelineRun:
+    names = [str(path) for path in sorted((place / "films").iterdir())[:count]]
+    with tempfile.TemporaryDirectory(dir=place) as out:
+        summary = run(names, Path(out), segmenter, BatchOptions(save=save))
+        if summary.done != count:
+            raise RuntimeError(f"{title}: {summary.done} of {count} films were done")
+    measured = Measurement(title, (summary.seconds,), count)
+    return PipelineRun(measured, summary.engine_seconds / summary.seconds)
+
+
+def _make_films(folder: Path, count: int) -> None:
+    """Raw films: a few phantoms under many names, as hard links, so that disk space is small."""
+    folder.mkdir()
+    for index in range(count):
+        path = folder / f"FILM{index:05}.IMG"
+        if index < _PHANTOMS:
+            path.write_bytes(to_jsrt(make_phantom(index).radiograph).tobytes())
+        else:
+            os.link(folder / f"FILM{index % _PHANTOMS:05}.IMG", path)
