@@ -53,7 +53,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 well, 1 failed, 2 wrong usage, 130 interrupted."""
-    from ..errors import XraySegError
+    from ..errors import EngineError, WeightsError, XraySegError
 
     try:
         status = cli.main(args, prog_name="xrayseg", standalone_mode=False)
@@ -67,5 +67,6 @@ def main(args: Sequence[str] | None = None) -> None:
         status = 130
     except XraySegError as error:
         click.echo(f"xrayseg: {error}", err=True)
-        status = 1
+        # Nothing was tried with an engine or weights that do not exist: the call was wrong.
+        status = 2 if isinstance(error, EngineError | WeightsError) else 1
     sys.exit(status if isinstance(status, int) else 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..writers import KINDS
-from .options import engine_options, kinds, shape, shard
+from .options import engine_options, kinds, positive, shape, shard
 
 if TYPE_CHECKING:
     from ..journal import Record
@@ -47,7 +47,7 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 )
 @click.option("--raw-dtype", type=click.Choice([">u2", "<u2", "u1"]), help="Their pixels.")
 @click.option("--raw-header", type=click.IntRange(0), help="Bytes before their first pixel.")
-@click.option("--spacing", type=click.FloatRange(0, min_open=True), help="mm between pixels.")
+@click.option("--spacing", type=positive, metavar="MM", help="mm between pixels.")
 @click.option(
     "--invert/--no-invert",
     "inverted",
@@ -184,8 +184,6 @@ class _Shown:
             columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]
             cells = [summary.total, *counts.values(), f"{summary.seconds:.1f}", rate]
             console.table("", columns, [[str(cell) for cell in cells]])
-            console.out.print(
-                f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}"
-            )
+            console.say(f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}")
         if summary.interrupted:
             console.line("interrupted: what was finished is kept; run the same command to go on")

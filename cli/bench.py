@@ -91,9 +91,7 @@ def _show_inference(found: list[Measurement]) -> None:
     ]
     console.table("inference", ["engine", "images/s", "spread", "times the slowest"], rows)
     engine, precision, _, size = found[0].name.split()
-    console.out.print(
-        f"Fastest: --engine {engine} --precision {precision} --batch-size {size}", soft_wrap=True
-    )
+    console.say(f"Fastest: --engine {engine} --precision {precision} --batch-size {size}")
 
 
 def _show_pipeline(found: list[PipelineRun]) -> None:

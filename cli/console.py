@@ -54,6 +54,11 @@ def bar(title: str, total: int, quiet: bool = False) -> Iterator[Bar]:
         yield Bar(progress, progress.add_task(title, total=total, note=""))
 
 
+def say(text: str) -> None:
+    """A line of the result, as it is: names are no markup, and long ones are not folded."""
+    out.print(escape(text), soft_wrap=True)
+
+
 def line(text: str) -> None:
     """A plain line for the log; long paths are not folded."""
     err.print(escape(text), soft_wrap=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import engine_options
+from .options import engine_options, positive
 
 
 @click.command()
@@ -15,7 +15,7 @@ from .options import engine_options
 @click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for metrics.json.")
 @engine_options
-@click.option("--spacing", type=click.FloatRange(0, min_open=True), help="mm between mask pixels.")
+@click.option("--spacing", type=positive, metavar="MM", help="mm between mask pixels.")
 @click.option(
     "--clinical",
     type=click.Path(path_type=Path),

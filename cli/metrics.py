@@ -12,8 +12,8 @@ _WORST = 5
 def show(metrics: dict[str, Any]) -> None:
     """Tables of metrics as ``summarise`` gives them."""
     _show_organs(metrics)
-    console.out.print(f"pixel accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}")
-    console.out.print(metrics["scored"])
+    console.say(f"pixel accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}")
+    console.say(metrics["scored"])
     _show_published(metrics)
     _show_worst(metrics)
     if "strata" in metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import click
@@ -24,6 +25,17 @@ def shard(value: str) -> tuple[int, int]:
     if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
         raise click.BadParameter(f"{value!r}: give I/N with I from 1 to N, such as 2/8")
     return int(index), int(count)
+
+
+def positive(value: str) -> float:
+    """Turn ``0.175`` into 0.175; nan and inf are refused."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"{value!r}: give a number above 0")
+    return number
 
 
 def kinds(value: str) -> tuple[str, ...]:

@@ -22,4 +22,4 @@ def command(out: Path, count: int, seed: int) -> None:
 
     with console.bar("phantoms", count) as bar:
         names = write_phantoms(out, count, seed, tell=bar.move)
-    console.out.print(f"{len(names)} phantoms in {out / 'images'}, their masks in {out / 'scr'}")
+    console.say(f"{len(names)} phantoms in {out / 'images'}, their masks in {out / 'scr'}")

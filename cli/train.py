@@ -11,6 +11,7 @@ import click
 
 from ..network import FILTERS
 from ..recipe import RECIPES
+from .options import positive
 
 if TYPE_CHECKING:
     from ..dataset import Case, Split
@@ -47,7 +48,7 @@ def _read_fold(
 @click.option("--size", type=click.IntRange(8), help="Grid side. [128]")
 @click.option("--epochs", type=click.IntRange(1), help="[50; of the study 1000 at most]")
 @click.option("--batch-size", type=click.IntRange(1), help="[4; of the study 32]")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True))
+@click.option("--learning-rate", type=positive, metavar="NUMBER")
 @click.option("--phantoms", type=click.IntRange(0, 48), help="Mixed into each epoch. [16; 0]")
 @click.option("--patience", type=click.IntRange(1), help="Stop early, keep the best. [none; 100]")
 @click.option("--precision", type=click.Choice(_PRECISIONS), default="auto", show_default=True)
@@ -56,9 +57,7 @@ def _read_fold(
     "--fold", metavar="K/N", callback=_read_fold, help="Cross-validate: hold out fold K of N."
 )
 @click.option("--init", metavar="NAME|DIR", help="Weights to start from.")
-@click.option(
-    "--spacing", type=click.FloatRange(0, min_open=True), help="mm between mask pixels, for scores."
-)
+@click.option("--spacing", type=positive, metavar="MM", help="mm between mask pixels, for scores.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
 def command(
     images: Path,
@@ -97,8 +96,8 @@ def command(
     with console.bar("scoring", len(split.validation)) as bar:
         metrics = release(out, split, name or out.resolve().name, spacing, bar.move)
     show(metrics)
-    console.out.print((out / "table.md").read_text())
-    console.out.print(f"Use it: xrayseg batch folder/ --weights {out / 'model'} --out masks/")
+    console.say((out / "table.md").read_text())
+    console.say(f"Use it: xrayseg batch folder/ --weights {out / 'model'} --out masks/")
 
 
 def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: int) -> Split:

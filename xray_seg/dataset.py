@@ -140,8 +140,9 @@ def split_cases(
         first = round(validation * len(names))
         places["validation"] += names[:first]
         places["test"] += names[first : first + round(test * len(names))]
-    if not places["validation"] and len(cases) > 1:
-        places["validation"].append(cases[-1].name)
+    if not places["validation"]:  # few cases: one validates, whatever its stratum
+        free = {case.name for case in cases} - set(places["test"])
+        places["validation"] += sorted(free, key=lambda name: _order(name, seed))[:1]
     return _divide(cases, places["validation"], places["test"], seed)
 
 
@@ -170,10 +171,14 @@ def _shuffled_strata(cases: Sequence[Case], seed: int) -> list[list[str]]:
     return [
         sorted(
             (case.name for case in cases if case.stratum == stratum),
-            key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest(),
+            key=lambda name: _order(name, seed),
         )
         for stratum in sorted({case.stratum for case in cases})
     ]
+
+
+def _order(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
 
 
 def _divide(cases: Sequence[Case], validation: list[str], test: list[str], seed: int) -> Split:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .writers import KINDS
+
+#: Files that a run leaves in its output folder beside the folders of KINDS.
+_RUN_FILES = re.compile(r"(results|run)(-\d+-of-\d+)?\.(csv|json)")
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
 _IMAGE_SUFFIXES = (".img", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".gif", ".bmp", ".jp2")
@@ -67,6 +72,13 @@ def shard(inputs: Sequence[Input], index: int, count: int) -> list[Input]:
 
 def _expand(name: str, out: Path | None) -> Iterator[Input]:
     path = Path(name)
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # a name too long, or with a null in it
+        yield Input(path, "unusable", f"{name}: cannot be looked up: {error}")
+        return
     if path.is_dir():
         yield from _walk(path, out)
     elif path.exists() or path.is_symlink():
@@ -96,6 +108,10 @@ def _walk(folder: Path, out: Path | None, base: Path | None = None) -> Iterator[
             for below in folders
             if not below.startswith(".") and (out is None or (here / below).resolve() != out)
         )
+        if here == folder and here.resolve() == out:
+            # Films and masks share a folder: what an earlier run left here is no film.
+            folders[:] = [below for below in folders if below not in KINDS]
+            files = [name for name in files if not _RUN_FILES.fullmatch(name)]  # noqa: PLW2901
         for name in folders:
             path = here / name
             if path.suffix.lower() in _IMAGE_SUFFIXES:
@@ -141,6 +157,8 @@ def _with_unique_keys(found: list[Input]) -> list[Input]:
                 f"{item.path}: its masks would be named like those of {taken[key]}; "
                 "give the folder that holds both, or another --out"
             )
-        taken.setdefault(key, item.path)
+        while key in taken:  # a record of its own, all the same
+            key += "~"
+        taken[key] = item.path
         unique.append(Input(item.path, key, problem))
     return unique

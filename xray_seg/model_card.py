@@ -86,8 +86,8 @@ def load_model(name: str | Path | None = None) -> Model:
     try:
         card = json.loads(path.read_text("utf-8"))
         listed, size, labels = card["files"], int(card["size"]), card["labels"]
-        card["name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        card["name"], listed.items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: is not a model card ({error!r}); restore it") from error
     if labels != _labels() or size < 1:
         raise WeightsError(f"{path}: is for labels {labels}, not for {_labels()}")

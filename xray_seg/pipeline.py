@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,18 +131,6 @@ def run_batch(
     return summary
 
 
-def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str, Any]]:
-    """A row of results.csv for each input, in order."""
-    for item in inputs:
-        record = journal.get(item.key)
-        if record is None or record.row["input"] != str(item.path):
-            yield failed_row(
-                item.path, item.problem or "not reached before the run was stopped", "pending"
-            )
-        else:
-            yield record.row
-
-
 def _pending(
     inputs: Sequence[Input],
     out: Path,
@@ -182,6 +170,12 @@ def _run_stages(
     readers = ThreadPoolExecutor(workers, "read")
     writers = ThreadPoolExecutor(workers, "write")
     writing: deque[Future[Record]] = deque()
+
+    def settle_oldest() -> None:
+        record = writing[0].result()  # it stays in the queue while an interruption may come
+        writing.popleft()
+        settle(record)
+
     try:
         prepared = in_order(
             readers,
@@ -189,26 +183,16 @@ def _run_stages(
             todo,
             2 * batch_size + workers,
         )
-        for batch in _batches(prepared, batch_size):
-            good = [ready for ready in batch if ready.fitted]
-            for ready in batch:
-                if not ready.fitted:
-                    settle(
-                        Record(
-                            ready.item.key,
-                            ready.fingerprint,
-                            failed_row(ready.item.path, ready.error),
-                        )
-                    )
+        for batch in _batches(_fitted(prepared, settle), batch_size):
             began = time.perf_counter()
-            outcomes = _predict(segmenter, [ready.fitted.grid for ready in good if ready.fitted])
+            outcomes = _predict(segmenter, [fitted.grid for _, fitted in batch])
             summary.engine_seconds += time.perf_counter() - began
-            for ready, outcome in zip(good, outcomes, strict=True):
-                writing.append(writers.submit(_finish, ready, outcome, out, options))
+            for (ready, fitted), outcome in zip(batch, outcomes, strict=True):
+                writing.append(writers.submit(_finish, ready, fitted, outcome, out, options))
             while len(writing) > 2 * batch_size + workers or (writing and writing[0].done()):
-                settle(writing.popleft().result())
+                settle_oldest()
         while writing:
-            settle(writing.popleft().result())
+            settle_oldest()
     finally:
         readers.shutdown(cancel_futures=True)
         writers.shutdown(cancel_futures=True)
@@ -217,15 +201,23 @@ def _run_stages(
                 settle(future.result())
 
 
-def _batches(items: Iterator[_Ready], size: int) -> Iterator[list[_Ready]]:
-    """Lists of up to ``size`` fitted inputs; the ones that failed ride along."""
-    batch: list[_Ready] = []
-    for item in items:
-        batch.append(item)
-        if sum(each.fitted is not None for each in batch) == size:
-            yield batch
-            batch = []
-    if batch:
+def _fitted(
+    prepared: Iterator[_Ready], settle: Callable[[Record], None]
+) -> Iterator[tuple[_Ready, Fitted]]:
+    """The inputs that could be read; the others are settled at once."""
+    for ready in prepared:
+        if ready.fitted is None:
+            row = failed_row(ready.item.path, ready.error)
+            settle(Record(ready.item.key, ready.fingerprint, row))
+        else:
+            yield ready, ready.fitted
+
+
+def _batches(
+    items: Iterator[tuple[_Ready, Fitted]], size: int
+) -> Iterator[list[tuple[_Ready, Fitted]]]:
+    """Lists of ``size`` items; the last may be shorter."""
+    while batch := list(islice(items, size)):
         yield batch
 
 
@@ -259,21 +251,25 @@ def _predict(
 
 
 def _finish(
-    ready: _Ready, outcome: npt.NDArray[np.float32] | str, out: Path, options: BatchOptions
+    ready: _Ready,
+    fitted: Fitted,
+    outcome: npt.NDArray[np.float32] | str,
+    out: Path,
+    options: BatchOptions,
 ) -> Record:
     """The write stage: probabilities to files and a record."""
     item = ready.item
     try:
-        if isinstance(outcome, str) or ready.fitted is None:
-            raise XraySegError(f"{item.path}: {outcome}")
-        result = restore(ready.fitted, outcome)
+        if isinstance(outcome, str):
+            raise XraySegError(outcome)
+        result = restore(fitted, outcome)
         paths = save_outputs(out, item.key, options.save, options.suffix, result)
         outputs = [path.relative_to(out).as_posix() for path in paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
         row = done_row(item.path, labels, result.radiograph, result.measurements)
         return Record(item.key, ready.fingerprint, row, outputs)
     except XraySegError as error:
-        row = failed_row(item.path, str(error))
+        row = failed_row(item.path, f"{item.path}: {error}")
     except Exception as error:  # noqa: BLE001 - as above
         row = failed_row(item.path, f"{item.path}: {type(error).__name__}: {error}")
     return Record(item.key, ready.fingerprint, row)
@@ -295,7 +291,7 @@ def _fingerprint(path: Path, settings: str) -> str:
     try:
         status = path.stat()
         state = f"{status.st_size} {status.st_mtime_ns}"
-    except OSError:
+    except (OSError, ValueError):
         state = "missing"
     return hashlib.sha256(
         f"{path}\0{state}\0{settings}".encode(errors="surrogateescape")

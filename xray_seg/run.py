@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,9 +13,9 @@ from typing import Any
 from .atomic import write_text
 from .errors import OutputError
 from .info import versions
-from .inputs import find_inputs, shard
-from .journal import Journal, Record, write_results
-from .pipeline import BatchOptions, Summary, result_rows, run_batch
+from .inputs import Input, find_inputs, shard
+from .journal import Journal, Record, failed_row, write_results
+from .pipeline import BatchOptions, Summary, run_batch
 from .segmenter import Segmenter
 
 Tell = Callable[[Record, Summary], None]
@@ -60,6 +60,18 @@ def run(
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return summary
+
+
+def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str, Any]]:
+    """A row of results.csv for each input, in order."""
+    for item in inputs:
+        record = journal.get(item.key)
+        if record is None or record.row["input"] != str(item.path):
+            yield failed_row(
+                item.path, item.problem or "not reached before the run was stopped", "pending"
+            )
+        else:
+            yield record.row
 
 
 def _facts(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ RECORD_FILE = "run.json"
 
 Row = dict[str, float]
 
+_GO_ON = "the last whole epoch is kept: make room, and go on with --resume"
+
 
 def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
     """Record what a run is started with, or check it against its record.
@@ -34,13 +38,15 @@ def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
         Whether there is a checkpoint to go on from.
 
     Raises:
-        TrainingError: the folder holds a run already, or another one than is to be resumed.
+        TrainingError: the folder holds a run already, or another one than is to be resumed, or
+            cannot be written to.
     """
     path = folder / RECORD_FILE
     if not (folder / CHECKPOINT_FILE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "history.csv").unlink(missing_ok=True)
-        write_text(path, json.dumps(record, indent=2) + "\n")
+        with _told(f"{folder}: a run cannot be kept here", "give another --out"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "history.csv").unlink(missing_ok=True)
+            write_text(path, json.dumps(record, indent=2) + "\n")
         return False
     if not resume:
         raise TrainingError(f"{folder}: holds a run already; give --resume or another --out")
@@ -63,7 +69,7 @@ def read_record(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / RECORD_FILE
     try:
         return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise TrainingError(f"{path}: is not a run's record ({error}); start it anew") from error
 
 
@@ -90,7 +96,7 @@ def keep_epoch(folder: Path, model: keras.Model, row: Row, keep_best: bool) -> N
     """
     # The checkpoint comes last and counts: a row written without it is of an epoch to run again.
     rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
-    try:
+    with _told(f"{folder}: epoch {row['epoch']:.0f} cannot be kept", _GO_ON):
         if keep_best and best_epoch(rows) == row["epoch"]:
             save_model(model, folder / BEST_FILE)
         with atomic_path(folder / "history.csv") as path, path.open("w", newline="") as file:
@@ -99,11 +105,16 @@ def keep_epoch(folder: Path, model: keras.Model, row: Row, keep_best: bool) -> N
             writer.writerows(rows)
         save_model(model, folder / CHECKPOINT_FILE)
         _log_scalars(folder / "tensorboard", row)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder}: epoch {row['epoch']:.0f} cannot be kept ({error}); the one before is. "
-            "Make room, and go on with --resume"
-        ) from error
+
+
+def keep_weights(folder: Path, model: keras.Model) -> None:
+    """Save what a run that is done has made.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    with _told(f"{folder}: the weights cannot be kept", _GO_ON):
+        save_model(model, folder / WEIGHTS_FILE)
 
 
 def best_epoch(rows: list[Row]) -> int:
@@ -115,6 +126,15 @@ def save_model(model: keras.Model, path: Path) -> None:
     """Write a Keras model, whole or not at all."""
     with atomic_path(path) as temporary:
         model.save(temporary)
+
+
+@contextmanager
+def _told(what: str, advice: str) -> Iterator[None]:
+    """Say what an error of the file system means for the run, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(f"{what} ({error}); {advice}") from error
 
 
 def _log_scalars(folder: Path, row: Row) -> None:

@@ -1,8 +1,8 @@
 """Training: a recipe, cases, and a run folder that survives a stop.
 
-Each sample's augmentation depends on the seed, the epoch and its place alone, and a checkpoint
-holds the optimizer's and the dropout's state, so a run that is resumed gives what it would have
-given uninterrupted.
+Augmentation and dropout of an epoch depend on the seed and the epoch's number alone, and a
+checkpoint holds weights and the optimizer's state, so a run that is resumed gives what it would
+have given uninterrupted.
 """
 
 from __future__ import annotations
@@ -27,13 +27,12 @@ from .recipe import Recipe
 from .run_folder import (
     BEST_FILE,
     CHECKPOINT_FILE,
-    WEIGHTS_FILE,
     Row,
     best_epoch,
     keep_epoch,
+    keep_weights,
     open_run,
     read_history,
-    save_model,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def train(
         tell(row)
     if recipe.patience is not None:
         model = keras.saving.load_model(folder / BEST_FILE, compile=False)
-    save_model(model, folder / WEIGHTS_FILE)
+    keep_weights(folder, model)
     return model
 
 
@@ -184,10 +183,19 @@ def _out_of_patience(rows: list[Row], recipe: Recipe) -> bool:
     return recipe.patience is not None and len(rows) - best_epoch(rows) >= recipe.patience
 
 
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the state of the dropout masks, which Keras does not save with a model."""
+    random = np.random.default_rng((seed, epoch))
+    for variable in model.non_trainable_variables:
+        if "seed_generator" in variable.path:
+            variable.assign(random.integers(0, 2**31, variable.shape))
+
+
 def _run_epoch(
     model: keras.Model, real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int
 ) -> Row:
     """One pass over the cases: loss and scores (means over steps), seconds, share spent waiting."""
+    _seed_dropout(model, recipe.seed, epoch)
     started, waited = time.perf_counter(), 0.0
     sums: Row = {}
     batches = epoch_batches(real, phantoms, recipe, epoch)

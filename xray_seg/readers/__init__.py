@@ -29,6 +29,8 @@ def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
     try:
         if path.is_dir():
             raise NotARadiograph(f"{path}: is a folder, not an image file")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
         with path.open("rb") as file:
             head = file.read(_HEAD)
         if not head:

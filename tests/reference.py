@@ -1,0 +1,91 @@
+"""Slow, obvious twins of the kernels: matrices and loops, nothing shared with them."""
+
+from collections import deque
+
+import numpy as np
+
+
+def overlap_matrix(pixels: int, targets: int) -> np.ndarray:
+    """(targets, pixels): which share of each target's length each pixel covers."""
+    edges = np.linspace(0, pixels, targets + 1)
+    shares = np.zeros((targets, pixels))
+    for target in range(targets):
+        for pixel in range(pixels):
+            covered = min(edges[target + 1], pixel + 1) - max(edges[target], pixel)
+            shares[target, pixel] = max(covered, 0) * targets / pixels
+    return shares
+
+
+def slow_area_mean(source: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    rows = overlap_matrix(source.shape[0], shape[0])
+    columns = overlap_matrix(source.shape[1], shape[1])
+    return rows @ source.astype(np.float64) @ columns.T
+
+
+def interpolation_matrix(nodes: int, pixels: int) -> np.ndarray:
+    """(pixels, nodes): hat functions at half-pixel centres, constant beyond the outer nodes."""
+    weights = np.zeros((pixels, nodes))
+    for pixel in range(pixels):
+        place = min(max((pixel + 0.5) * nodes / pixels - 0.5, 0), nodes - 1)
+        for node in range(nodes):
+            weights[pixel, node] = max(0, 1 - abs(place - node))
+    return weights
+
+
+def slow_upsample(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    rows = interpolation_matrix(values.shape[0], shape[0])
+    columns = interpolation_matrix(values.shape[1], shape[1])
+    return np.einsum("yi,xj,ij...->yx...", rows, columns, values.astype(np.float64))
+
+
+def slow_pieces(groups: np.ndarray) -> np.ndarray:
+    """(H, W) number of each 4-connected piece of equal groups, in order of first appearance."""
+    pieces = np.full(groups.shape, -1)
+    count = 0
+    for start in np.ndindex(groups.shape):
+        if pieces[start] >= 0:
+            continue
+        todo = deque([start])
+        pieces[start] = count
+        while todo:
+            y, x = todo.popleft()
+            for near in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+                inside = 0 <= near[0] < groups.shape[0] and 0 <= near[1] < groups.shape[1]
+                if inside and pieces[near] < 0 and groups[near] == groups[start]:
+                    pieces[near] = count
+                    todo.append(near)
+        count += 1
+    return pieces
+
+
+def slow_blend(grey, labels, colours, opacity):
+    """Nearest label for each pixel; opaque where one of four neighbours has another label."""
+    height, width = grey.shape
+    near = np.empty(grey.shape, np.uint8)
+    for y, x in np.ndindex(grey.shape):
+        row = int((y + 0.5) * labels.shape[0] / height)
+        column = int((x + 0.5) * labels.shape[1] / width)
+        near[y, x] = labels[row, column]
+    padded = np.pad(near, 1, mode="edge")
+    out = np.repeat(grey[..., None], 3, axis=2).astype(np.float64)
+    for y, x in np.ndindex(grey.shape):
+        label = near[y, x]
+        if label == 0:
+            continue
+        around = (padded[y, x + 1], padded[y + 2, x + 1], padded[y + 1, x], padded[y + 1, x + 2])
+        share = 1 if any(other != label for other in around) else opacity
+        out[y, x] = out[y, x] * (1 - share) + colours[label] * share
+    return out
+
+
+def slow_sample(plane: np.ndarray, row: float, column: float, fill: float) -> float:
+    """Bilinear value, replicated for half a pixel beyond the outer centres, then ``fill``."""
+    rows, columns = plane.shape
+    if not (-0.5 < row < rows - 0.5 and -0.5 < column < columns - 0.5):
+        return fill
+    row, column = min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
+    total = 0.0
+    for y in range(rows):
+        for x in range(columns):
+            total += max(0, 1 - abs(row - y)) * max(0, 1 - abs(column - x)) * float(plane[y, x])
+    return total

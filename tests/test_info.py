@@ -1,0 +1,102 @@
+"""What is installed and what runs here."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError
+
+import numpy
+import pytest
+import scipy
+import tifffile
+
+import xray_seg
+from xray_seg import engines, info
+from xray_seg.cli import main
+from xray_seg.errors import EngineError, WeightsError
+from xray_seg.model_card import shipped_models
+
+
+@pytest.fixture
+def stub_engines(monkeypatch):
+    """Engines that answer at once, but for those that are asked to fail."""
+    broken = {}
+
+    class Engine:
+        precision, device = "float32", "cpu"
+
+        def predict(self, grids):
+            assert grids.shape[0] == 1
+
+    def open_engine(model, name):
+        if name in broken:
+            raise EngineError(broken[name])
+        return Engine()
+
+    monkeypatch.setattr(info, "devices", lambda: {"machine": "m", "cores": 2, "gpus": 0})
+    monkeypatch.setattr(engines, "open_engine", open_engine)
+    return broken
+
+
+def _info(capsys, *args):
+    with pytest.raises(SystemExit) as stop:
+        main(["info", *args])
+    return stop.value.code, capsys.readouterr().out
+
+
+def test_versions_are_those_that_are_imported():
+    found = info.versions()
+    assert found["xray-seg"] == xray_seg.__version__
+    assert found["python"] == platform.python_version()
+    for module in (numpy, scipy, tifffile):
+        assert found[module.__name__] == module.__version__
+
+
+def test_a_package_that_is_missing_is_said_to_be(monkeypatch):
+    def version(package):
+        if package == "tensorflow":
+            raise PackageNotFoundError
+        return "1.0"
+
+    monkeypatch.setattr(info, "version", version)
+    found = info.versions()
+    assert found.pop("tensorflow") == "not installed"
+    assert found["keras"] == "1.0"
+
+
+def test_info_reports_versions_devices_and_each_engine(stub_engines, capsys):
+    status, out = _info(capsys, "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert facts["versions"] == info.versions()
+    assert facts["devices"] == {"machine": "m", "cores": 2, "gpus": 0}
+    assert list(facts["weights"]) == shipped_models()
+    for weights in facts["weights"].values():
+        assert len(weights["sha256"]) == 64
+        assert weights["litert"] == weights["saved-model"] == "runs in float32 on cpu"
+
+
+def test_an_engine_that_does_not_run_is_named_and_the_status_is_1(stub_engines, capsys):
+    stub_engines["saved-model"] = "TensorFlow has no such GPU"
+    status, out = _info(capsys, "--json")
+    assert status == 1
+    for weights in json.loads(out)["weights"].values():
+        assert weights["saved-model error"] == "TensorFlow has no such GPU"
+        assert "litert" in weights
+
+
+def test_altered_weights_are_named_and_the_status_is_1(stub_engines, capsys, monkeypatch):
+    def load_model(name):
+        raise WeightsError(f"{name}: altered")
+
+    monkeypatch.setattr("xray_seg.model_card.load_model", load_model)
+    status, out = _info(capsys, "--json")
+    assert status == 1
+    weights = json.loads(out)["weights"]
+    assert weights == {name: {"error": f"{name}: altered"} for name in shipped_models()}
+
+
+def test_info_is_shown_as_tables(stub_engines, capsys):
+    status, out = _info(capsys)
+    assert status == 0
+    for word in ("versions", "devices", numpy.__version__, *shipped_models()):
+        assert word in out
