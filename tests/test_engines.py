@@ -130,13 +130,14 @@ def test_a_saved_model_on_a_cpu_takes_the_precision_that_it_multiplies_itself(mo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "onnx"}, f"engines: {', '.join(ENGINES)}"),
-        ({"precision": "int4"}, f"precisions: {', '.join(PRECISIONS)}"),
+        ({"engine": "onnx"}, f"engine 'onnx' .* {', '.join(ENGINES)}"),
+        ({"precision": "int4"}, f"precision 'int4' .* {', '.join(PRECISIONS)}"),
         ({"engine": "litert", "precision": "float32"}, "litert computes in int8, not float32"),
         ({"engine": "litert", "device": "gpu"}, "litert runs on the CPU, not on gpu"),
         ({"engine": "saved-model", "precision": "int8"}, "int8 needs --engine litert"),
         ({"precision": "int8", "device": "gpu:0"}, "litert runs on the CPU, not on gpu:0"),
         ({"device": "tpu"}, "tpu"),
+        ({"device": "gpu:"}, "give auto, cpu, gpu or gpu:N"),
         ({"device": "gpux"}, "give auto, cpu, gpu or gpu:N"),
         ({"device": "gpu:one"}, "give auto, cpu, gpu or gpu:N"),
         ({"engine": "saved-model", "device": "cpu:1"}, "give auto, cpu, gpu or gpu:N"),

@@ -9,6 +9,7 @@ from xray_seg import export as exporting
 from xray_seg import quiet
 from xray_seg.engines.litert import LiteRTEngine
 from xray_seg.engines.saved_model import SavedModelEngine
+from xray_seg.errors import WeightsError
 from xray_seg.export import PRECISIONS, export
 from xray_seg.model_card import load_model, read_variables
 from xray_seg.network import build_network
@@ -108,7 +109,7 @@ def test_the_card_states_the_facts_and_the_files(exported):
 
 def test_a_folder_that_is_there_is_not_written_over(exported, network):
     before = load_model(exported).sha256
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(WeightsError, match="exists already"):
         export(network, exported, "other", {})
     assert load_model(exported).sha256 == before
 

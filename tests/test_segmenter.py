@@ -216,7 +216,7 @@ def test_a_film_of_any_shape_gives_labels_of_that_shape(segmenter, shape):
 def test_unknown_weights_and_engines_are_refused():
     with pytest.raises(WeightsError, match="nonsense"):
         Segmenter("nonsense")
-    with pytest.raises(EngineError, match="engines: auto"):
+    with pytest.raises(EngineError, match="does not exist; there are auto"):
         Segmenter(engine="onnx")
 
 

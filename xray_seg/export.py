@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import TEMPORARY_PREFIX
+from .errors import WeightsError
 from .model_card import LITERT_FILE, SAVED_MODEL_FOLDER, write_card
 from .network import build_network
 from .quiet import tensorflow
@@ -37,11 +38,11 @@ def export(model: Model, folder: str | Path, name: str, facts: dict[str, Any]) -
         ``dynamic_int8.tflite`` and ``card.json``.
 
     Raises:
-        FileExistsError: the folder is there already.
+        WeightsError: the folder is there already.
     """
     folder = Path(folder)
     if folder.exists():
-        raise FileExistsError(f"{folder}: exists already; remove it or export elsewhere")
+        raise WeightsError(f"{folder}: exists already; remove it or export elsewhere")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=TEMPORARY_PREFIX) as temporary:
         made = Path(temporary) / folder.name

@@ -87,9 +87,11 @@ def load_model(name: str | Path | None = None) -> Model:
         card = json.loads(path.read_text("utf-8"))
         listed, size, labels = card["files"], int(card["size"]), card["labels"]
         card["name"], listed.items()
+        if size < 1:
+            raise ValueError(f"size {size}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: is not a model card ({error!r}); restore it") from error
-    if labels != _labels() or size < 1:
+    if labels != _labels():
         raise WeightsError(f"{path}: is for labels {labels}, not for {_labels()}")
     found = _hashes(folder)
     for file in sorted(set(listed) | set(found)):

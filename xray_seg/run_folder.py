@@ -68,9 +68,12 @@ def read_record(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / RECORD_FILE
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        record = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: is not a run's record ({error}); start it anew") from error
+    if not isinstance(record, dict):
+        raise TrainingError(f"{path}: is not a run's record; start it anew")
+    return record
 
 
 def read_history(folder: str | Path) -> list[Row]:

@@ -60,8 +60,12 @@ def open_engine(
     Raises:
         EngineError: what is asked for does not exist, does not fit together, or cannot run here.
     """
-    if engine not in ENGINES or precision not in PRECISIONS:
-        raise EngineError(f"engines: {', '.join(ENGINES)}; precisions: {', '.join(PRECISIONS)}")
+    for what, value, known in (
+        ("engine", engine, ENGINES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise EngineError(f"{what} {value!r} does not exist; there are {', '.join(known)}")
     if engine == "auto":
         engine = _choose(precision, device)
     threads = threads or available_cores()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def gpu_count() -> int:
 
 def _device(asked: str) -> str:
     kind, _, number = asked.partition(":")
-    if kind not in ("auto", "cpu", "gpu") or (number and not (kind == "gpu" and number.isdigit())):
+    if asked not in ("auto", "cpu", "gpu") and not re.fullmatch(r"gpu:\d+", asked):
         raise EngineError(f"--device {asked}: give auto, cpu, gpu or gpu:N")
     gpus = 0 if kind == "cpu" else gpu_count()
     index = int(number or 0)
