@@ -78,6 +78,7 @@ def _mean_of_whole_rows(source, swapped, out):
     height, width = out.shape
     band = rows // height
     sums = np.empty(columns, np.uint32)  # band * 65535 < 2**32 for any height below 65537
+    spare = np.empty(columns, np.uint32)
     for i in range(height):
         sums[:] = 0
         for y in range(i * band, (i + 1) * band):
@@ -88,7 +89,10 @@ def _mean_of_whole_rows(source, swapped, out):
             else:
                 for x in range(columns):
                     sums[x] += np.uint32(source[y, x])
-        _reduce_columns(sums, columns, width, 1.0 / (columns * band), out[i])
+        if columns % width == 0:
+            _fold_columns(sums, spare, band, out[i])
+        else:
+            _reduce_columns(sums, columns, width, 1.0 / (columns * band), out[i])
 
 
 @kernel
@@ -127,6 +131,35 @@ def _mean_of_floats(source, out):
             for x in range(columns):
                 sums[x] += weight * source[y, x]
         _reduce_columns(sums, columns, width, 1.0 / columns, out[i])
+
+
+@kernel
+def _halve(sums, halved, count):
+    for x in range(count):
+        halved[x] = sums[2 * x] + sums[2 * x + 1]
+
+
+@kernel
+def _fold_columns(sums, spare, band, target):
+    """target[j] = mean of a whole number of columns; each sum is of ``band`` pixels.
+
+    Halving in place of one loop per target keeps to vector instructions.
+    """
+    count, width = len(sums), len(target)
+    wide = count // width
+    pixels = band
+    while wide % 2 == 0 and pixels <= 32768:  # 2 * 32768 * 65535 < 2**32
+        count //= 2
+        _halve(sums, spare, count)
+        sums, spare = spare, sums
+        wide //= 2
+        pixels *= 2
+    scale = 1.0 / (pixels * wide)
+    for j in range(width):
+        total = np.uint64(0)
+        for x in range(j * wide, (j + 1) * wide):
+            total += np.uint64(sums[x])
+        target[j] = np.float64(total) * scale
 
 
 @kernel

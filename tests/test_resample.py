@@ -121,3 +121,13 @@ def test_area_fractions_are_the_area_means_of_each_class(data, rows, columns, he
 def test_area_fractions_refuse(labels, message):
     with pytest.raises(ValueError, match=message):
         area_fractions(labels, (2, 2), 4)
+
+
+@pytest.mark.parametrize("shape", [(256, 512), (3, 512), (300, 4)])
+def test_the_largest_sums_do_not_overflow(shape):
+    """2**17 pixels of 65535 to a target: more than 32 bits hold."""
+    for wide in (256, 512, 3 * 256):
+        film = np.full((shape[0], shape[1] * wide), 65535, np.uint16)
+        assert (area_mean(film, (1, shape[1])) == 65535).all()
+        assert (area_mean(film, (shape[0], 1)) == 65535).all()
+        assert (area_mean(film, (1, 1)) == 65535).all()
