@@ -1,0 +1,140 @@
+"""The network through this product's engines and through other runtimes, on the CPU."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xray_seg.bench import Measurement, take_turns
+from xray_seg.engines import available_cores, open_engine
+from xray_seg.export import PRECISIONS
+from xray_seg.model_card import Model, read_variables
+from xray_seg.network import build_network
+from xray_seg.quiet import keras, stderr_held_back, tensorflow
+
+Grids = npt.NDArray[np.float32]
+Predict = Callable[[Grids], Any]
+
+#: Largest mean difference in probability from the float32 Keras model.
+TOLERANCE = 0.01
+
+
+def compare_inference(model: Model, batch: int, repeats: int) -> list[Measurement]:
+    """Time each runtime on the same grids in turn; each is checked against Keras first."""
+    from xray_seg.segmenter import fit
+
+    grids = _grids(model.size, batch, fit)
+    with tempfile.TemporaryDirectory() as folder:
+        runtimes = dict(_runtimes(model, Path(folder), batch))
+        expected = runtimes["Keras model, float32"](grids)
+        for name, predict in runtimes.items():
+            apart = float(np.abs(np.asarray(predict(grids)) - expected).mean())
+            if apart > TOLERANCE:
+                raise AssertionError(f"{name} differs from Keras by {apart:.4f} on average")
+        calls = {name: partial(predict, grids) for name, predict in runtimes.items()}
+        times = take_turns(calls, repeats, warm_up=2)
+    return [Measurement(name, seconds, batch) for name, seconds in times.items()]
+
+
+def _grids(size: int, batch: int, fit: Any) -> Grids:
+    from xray_seg.phantom import make_phantom
+    from xray_seg.radiograph import Radiograph
+
+    films = [Radiograph(make_phantom(seed, 512).radiograph) for seed in range(batch)]
+    return np.stack([fit(film, size).grid for film in films])
+
+
+def _runtimes(model: Model, folder: Path, batch: int) -> Iterator[tuple[str, Predict]]:
+    for engine, precision in (("litert", "int8"), *(("saved-model", each) for each in PRECISIONS)):
+        opened = open_engine(model, engine, precision, "cpu")
+        yield f"xray-seg {engine}, {precision}", opened.predict
+    network = _keras_model(model)
+    yield "Keras model, float32", lambda grids: np.asarray(network(grids[..., None]))
+    onnx_file = folder / "network.onnx"
+    with stderr_held_back():
+        network.predict(np.zeros((1, model.size, model.size, 1), np.float32), verbose=0)
+        network.export(str(onnx_file), format="onnx", verbose=False)
+    yield "ONNX Runtime, float32", _onnx_runtime(onnx_file)
+    yield "ONNX Runtime, dynamic int8", _onnx_runtime(_quantised(onnx_file))
+    shape = (batch, model.size, model.size, 1)
+    yield "OpenVINO, float32", _openvino(onnx_file, shape, "f32")
+    yield "OpenVINO, bfloat16", _openvino(onnx_file, shape, "bf16")
+    yield "OpenVINO, calibrated int8 (NNCF)", _openvino_int8(onnx_file, shape, model.size)
+
+
+def _keras_model(model: Model) -> Any:
+    """The network as trained, from the SavedModel's variables."""
+    keras()
+    tensorflow()
+    network = build_network(model.card["network"], model.size)
+    variables = [*network.trainable_variables, *network.non_trainable_variables]
+    for variable, value in zip(variables, read_variables(model), strict=True):
+        variable.assign(value)
+    return network
+
+
+def _onnx_runtime(path: Path) -> Predict:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda grids: session.run(None, {name: grids[..., None]})[0]
+
+
+def _quantised(path: Path) -> Path:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    target = path.with_name("int8.onnx")
+    with stderr_held_back():
+        quantize_dynamic(path, target, weight_type=QuantType.QUInt8)
+    return target
+
+
+def _openvino(path: Path, shape: tuple[int, ...], precision: str) -> Predict:
+    import openvino
+
+    core = openvino.Core()
+    found = core.read_model(path)
+    found.reshape(list(shape))
+    return _compiled(core, found, {"INFERENCE_PRECISION_HINT": precision})
+
+
+def _openvino_int8(path: Path, shape: tuple[int, ...], size: int) -> Predict:
+    import logging
+
+    import nncf
+    import openvino
+
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    core = openvino.Core()
+    found = core.read_model(path)
+    found.reshape(list(shape))
+    samples = _calibration(size, shape[0])
+    with stderr_held_back(), Path(os.devnull).open("w") as nowhere:
+        from contextlib import redirect_stdout
+
+        with redirect_stdout(nowhere):
+            found = nncf.quantize(found, nncf.Dataset(samples), subset_size=len(samples))
+    return _compiled(core, found, {})
+
+
+def _calibration(size: int, batch: int) -> list[Grids]:
+    from xray_seg.segmenter import fit
+
+    return [_grids(size, batch, fit)[..., None] for _ in range(4)]
+
+
+def _compiled(core: Any, found: Any, options: dict[str, str]) -> Predict:
+    options |= {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": str(available_cores())}
+    options |= {"NUM_STREAMS": "1"}
+    ready = core.compile_model(found, "CPU", options)
+    return lambda grids: ready(grids[..., None])[0]
