@@ -16,7 +16,7 @@ import click
 
 from xray_seg.bench import Measurement
 from xray_seg.engines import available_cores
-from xray_seg.model_card import load_model
+from xray_seg.model_card import Model, load_model
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -32,42 +32,39 @@ def main(parts: tuple[str, ...], weights: str | None, repeats: int) -> None:
     model = load_model(weights)
     click.echo(f"{available_cores()} cores; {model.name}, grid {model.size}")
     for part in parts or PARTS:
-        title, found = _measure(part, model, repeats)
-        click.echo(f"\n{title}\n\n{_table(found)}")
+        click.echo(_report(part, model, repeats))
 
 
-def _measure(part: str, model, repeats: int) -> tuple[str, list[Measurement]]:
+def _report(part: str, model: Model, repeats: int) -> str:
+    size = model.size
     if part == "inference":
-        from runtimes import compare_inference
+        from runtimes import REFERENCE, compare_inference
 
         batch = available_cores()
-        found = compare_inference(model, batch, max(3, repeats // 3))
-        return f"Inference, batches of {batch}, CPU", found
+        pairs = compare_inference(model, batch, max(3, repeats // 3))
+        table = _table([found for found, _ in pairs])
+        apart = "\n".join(f"- {found.name}: {difference:.5f}" for found, difference in pairs)
+        return (
+            f"\nInference, batches of {batch}\n\n{table}\n\n"
+            f"Mean difference in probability from {REFERENCE}:\n\n{apart}"
+        )
     from arrays import compare_decoding, compare_masks, compare_restoring
 
     title, compare = {
-        "decoding": (
-            f"Decode 2048 x 2048 raw + area mean to {model.size}, one core",
-            compare_decoding,
-        ),
-        "masks": (
-            f"Merge 5 masks of 1024 x 1024 + area fractions on {model.size}",
-            compare_masks,
-        ),
-        "restoring": (
-            f"Upsample {model.size} to 2048 + argmax, all cores where they can",
-            compare_restoring,
-        ),
+        "decoding": (f"2048 x 2048 raw to its area mean, {size}, one core", compare_decoding),
+        "masks": (f"5 masks of 1024 x 1024 to area fractions, {size}", compare_masks),
+        "restoring": (f"Probabilities, {size}, to labels of 2048 x 2048", compare_restoring),
     }[part]
-    return title, compare(model.size, repeats)
+    return f"\n{title}\n\n{_table(compare(size, repeats))}"
 
 
 def _table(found: list[Measurement]) -> str:
+    """Markdown, with ratios to this product's first row."""
     ours = next(each for each in found if each.name.startswith("xray-seg"))
     lines = ["| what | ms an image | spread | times xray-seg |", "| --- | --- | --- | --- |"]
     for each in found:
-        milliseconds = 1000 * each.median / each.images
-        ratio = (each.median / each.images) / (ours.median / ours.images)
+        ratio = ours.images_per_s / each.images_per_s
+        milliseconds = 1000 / each.images_per_s
         lines.append(f"| {each.name} | {milliseconds:.2f} | {each.spread:.0%} | {ratio:.2f} |")
     return "\n".join(lines)
 

@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 from .atomic import TEMPORARY_PREFIX
 from .errors import WeightsError
 from .model_card import LITERT_FILE, SAVED_MODEL_FOLDER, write_card
-from .network import build_network
 from .quiet import tensorflow
+from .serving import serving_graph
 
 if TYPE_CHECKING:
     from keras import Model
 
-#: Signature of the SavedModel, and the Keras policy that it computes in.
-PRECISIONS = {
-    "float32": "float32",
-    "bfloat16": "mixed_bfloat16",
-    "float16": "mixed_float16",
-}
+#: Signatures of the SavedModel, by what its convolutions compute in.
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def export(model: Model, folder: str | Path, name: str, facts: dict[str, Any]) -> Path:
@@ -47,30 +43,29 @@ def export(model: Model, folder: str | Path, name: str, facts: dict[str, Any]) -
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=TEMPORARY_PREFIX) as temporary:
         made = Path(temporary) / folder.name
         made.mkdir()
-        size = model.input_shape[1]
-        _write_saved_model(model, size, made / SAVED_MODEL_FOLDER)
+        _write_saved_model(model, made / SAVED_MODEL_FOLDER)
         (made / LITERT_FILE).write_bytes(_to_litert(made / SAVED_MODEL_FOLDER))
-        write_card(made, {"name": name, "network": model.name, "size": size, **facts})
+        write_card(
+            made, {"name": name, "network": model.name, "size": model.input_shape[1], **facts}
+        )
         made.rename(folder)
     return folder
 
 
-def _write_saved_model(model: Model, size: int, folder: Path) -> None:
+def _write_saved_model(model: Model, folder: Path) -> None:
     tf = tensorflow()
     module = tf.Module()
-    trained = [variable.value for variable in model.trainable_variables]
-    others = [variable.value for variable in model.non_trainable_variables]
-    module.held = trained + others  # model_card.read_variables reads them by this name
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    module.held = [variable.value for variable in variables]  # read_variables knows this name
+    size = model.input_shape[1]
+    spec = tf.TensorSpec((None, size, size, 1), tf.float32, "images")
     signatures = {}
-    for precision, policy in PRECISIONS.items():
-        # The same layers at another precision, fed with the one set of variables.
-        twin = build_network(model.name, size, policy)
+    for precision in PRECISIONS:
+        graph = serving_graph(model, precision)
 
-        def serve(images: Any, twin: Any = twin) -> dict[str, Any]:
-            outputs, _ = twin.stateless_call(trained, others, images, training=False)
-            return {"probabilities": outputs}
+        def serve(images: Any, graph: Any = graph) -> dict[str, Any]:
+            return {"probabilities": graph(images)}
 
-        spec = tf.TensorSpec((None, size, size, 1), tf.float32, "images")
         signatures[precision] = tf.function(serve, input_signature=[spec], autograph=False)
     tf.saved_model.save(module, str(folder), signatures=signatures)
     shutil.rmtree(folder / "assets", ignore_errors=True)

@@ -72,7 +72,7 @@ def train(
     while len(rows) < recipe.epochs and not _out_of_patience(rows, recipe):
         row = {
             "epoch": float(len(rows) + 1),
-            **_run_epoch(model, real, phantoms, recipe, len(rows)),
+            **train_epoch(model, real, phantoms, recipe, len(rows)),
         }
         scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
         row |= {f"val_{key}": float(value) for key, value in scores.items()}
@@ -191,7 +191,7 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             variable.assign(random.integers(0, 2**31, variable.shape))
 
 
-def _run_epoch(
+def train_epoch(
     model: keras.Model, real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int
 ) -> Row:
     """One pass over the cases: loss and scores (means over steps), seconds, share spent waiting."""
