@@ -157,7 +157,9 @@ def _expose(image: Plane, random: Generator) -> Plane:
     if random.random() < 0.3:
         local = ndimage.gaussian_filter(image, size * random.uniform(0.02, 0.12))
         image = image - random.uniform(0.2, 0.8) * local
-    low, high = np.percentile(image, (random.uniform(0, 4), random.uniform(94, 100)))
+    tails = (4, 6) if random.random() < 0.8 else (25, 25)  # sometimes a narrow window
+    shares = random.uniform(0, tails[0]), 100 - random.uniform(0, tails[1])
+    low, high = np.percentile(image, shares)
     return np.clip((image - low) / max(high - low, 1e-3), 0, 1).astype(np.float32)
 
 
@@ -166,18 +168,29 @@ def _degrade(image: Plane, random: Generator) -> Plane:
     from scipy import ndimage
 
     chance = random.random()
-    if chance < 0.2:
-        image = ndimage.gaussian_filter(image, random.uniform(0.3, 1.2))
-    elif chance < 0.35:
+    if chance < 0.25:
+        # In shares of the side: a thumbnail is as blurred on a fine grid as on a coarse one.
+        image = ndimage.gaussian_filter(image, random.uniform(0.002, 0.009) * len(image))
+    elif chance < 0.4:
         soft = ndimage.gaussian_filter(image, 1.0)
         image = image + random.uniform(0.3, 1.5) * (image - soft)
-    if random.random() < 0.4:
-        grain = random.standard_normal(image.shape, np.float32)
-        image = image + random.uniform(0, 0.06) * grain
+    if random.random() < 0.35:
+        image = image + _grain(len(image), random)
     if random.random() < 0.15:
         levels = random.integers(12, 64)
         image = (np.round(image * levels) / levels).astype(np.float32)
     return image.astype(np.float32)
+
+
+def _grain(size: int, random: Generator) -> Plane:
+    """Noise, white or clumped as films and low doses have it."""
+    from scipy import ndimage
+
+    grain = random.standard_normal((size, size), np.float32)
+    if random.random() < 0.6:
+        return random.uniform(0, 0.07) * grain
+    grain = ndimage.gaussian_filter(grain, random.uniform(0.4, 1.6))
+    return random.uniform(0, 0.045) / grain.std() * grain
 
 
 def _occlude(image: Plane, random: Generator) -> None:

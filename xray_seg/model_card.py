@@ -24,7 +24,7 @@ SAVED_MODEL_FOLDER = "saved_model"
 LITERT_FILE = "dynamic_int8.tflite"
 
 #: The weights that are used where none are named.
-DEFAULT_WEIGHTS = "inverted-net-128"
+DEFAULT_WEIGHTS = "inverted-net-256"
 #: Environment variable that names others.
 WEIGHTS_VARIABLE = "XRAYSEG_WEIGHTS"
 
