@@ -73,9 +73,43 @@ def test_litert_answers_the_same_bytes_with_any_number_of_threads(model, litert,
     np.testing.assert_array_equal(single.predict(grids), litert.predict(grids))
 
 
-def test_a_saved_model_answers_nearly_the_same_in_a_batch_of_any_size(saved_model, grids):
-    alone = np.concatenate([saved_model.predict(grid[None]) for grid in grids])
-    np.testing.assert_allclose(saved_model.predict(grids), alone, atol=1e-5)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_saved_model_answers_the_same_bytes_in_a_batch_of_any_size(model, precision, grids):
+    engine = SavedModelEngine(model, precision, "cpu", 2)
+    alone = np.concatenate([engine.predict(grid[None]) for grid in grids])
+    for count in (6, 2, 5):
+        np.testing.assert_array_equal(engine.predict(grids[:count]), alone[:count])
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved_once_and_for_all(model, grids):
+    engine = SavedModelEngine(model, "float32", "cpu", 2)
+    expected = engine.predict(grids)
+    engine._most = None  # as on a GPU
+    serve, tried = engine._serve, []
+
+    def small(images):
+        tried.append(len(images))
+        if len(images) > 2:
+            raise tensorflow().errors.ResourceExhaustedError(None, None, "out of memory")
+        return serve(images=images)
+
+    engine._serve = small
+    np.testing.assert_allclose(engine.predict(grids), expected, atol=1e-5)
+    assert tried == [6, 3, 1, 1, 1, 1, 1, 1]
+    tried.clear()
+    engine.predict(grids[:3])
+    assert tried == [1, 1, 1]
+
+
+def test_one_image_that_memory_does_not_hold_is_an_error(model, grids):
+    engine = SavedModelEngine(model, "float32", "cpu", 2)
+
+    def full(images):
+        raise tensorflow().errors.ResourceExhaustedError(None, None, "out of memory")
+
+    engine._serve = full
+    with pytest.raises(tensorflow().errors.ResourceExhaustedError):
+        engine.predict(grids[:3])
 
 
 def test_an_answer_is_not_changed_by_the_next_one(engine, grids):

@@ -59,6 +59,35 @@ def test_one_film_on_the_cpu_loads_no_tensorflow(tmp_path, monkeypatch):
     assert not loaded & {"tensorflow", "keras", "matplotlib", "jax"}
 
 
+def test_the_second_process_compiles_no_kernel(tmp_path, monkeypatch):
+    """It finds them in the cache: numba counts what it loads and what it has to compile."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    film = (make_phantom(1, 64).radiograph * 255).astype(np.uint8)
+    (tmp_path / "film.png").write_bytes(imagecodecs.png_encode(film))
+    code = (
+        "import json, sys, xray_seg\n"
+        "xray_seg.Segmenter()(xray_seg.read(sys.argv[1])).overlay()\n"
+        "from xray_seg.kernels import components, masks, overlay, resample, restore, warp\n"
+        "from numba.core.dispatcher import Dispatcher\n"
+        "found = [each for module in (components, masks, overlay, resample, restore, warp)\n"
+        "         for each in vars(module).values() if isinstance(each, Dispatcher)]\n"
+        "print(json.dumps([sum(sum(getattr(each.stats, kind).values()) for each in found)\n"
+        "                  for kind in ('cache_hits', 'cache_misses')]))"
+    )
+    counts = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "film.png")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        counts.append(json.loads(done.stdout.splitlines()[-1]))
+    assert counts[0][1] > 5
+    assert counts[1] == [counts[1][0], 0]
+    assert counts[1][0] > 5
+
+
 def test_every_exported_name_resolves():
     for name in xray_seg.__all__:
         assert getattr(xray_seg, name) is not None

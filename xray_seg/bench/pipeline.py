@@ -70,7 +70,7 @@ def bench_pipeline(
     """
     with tempfile.TemporaryDirectory(prefix="xrayseg-bench-") as folder:
         place = Path(folder)
-        _make_films(place / "films", max(films, stub_films))
+        make_films(place / "films", max(films, stub_films))
         real = segmenter.engine
         stub = StubEngine(real.size)
         runs = []
@@ -100,7 +100,7 @@ def _run(
     return PipelineRun(measured, summary.engine_seconds / summary.seconds)
 
 
-def _make_films(folder: Path, count: int) -> None:
+def make_films(folder: Path, count: int) -> None:
     """Raw films: a few phantoms under many names, as hard links, so that disk space is small."""
     folder.mkdir()
     for index in range(count):

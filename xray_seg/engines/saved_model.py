@@ -14,7 +14,7 @@ from ..model_card import SAVED_MODEL_FOLDER, Model
 from ..quiet import stderr_held_back, tensorflow
 
 #: Images a step: enough to fill a GPU; on a CPU more only costs memory.
-_GPU_BATCH, _CPU_BATCH = 64, 8
+_GPU_BATCH, _CPU_BATCH = 64, 2
 
 
 class SavedModelEngine:
@@ -27,6 +27,9 @@ class SavedModelEngine:
         self.precision = _precision(precision, self.device)
         self.size = model.size
         self.batch_size = _CPU_BATCH if self.device == "cpu" else _GPU_BATCH
+        # Images at once. On a CPU more are no faster, and a batch of another size rounds otherwise;
+        # on a GPU memory may show a limit.
+        self._most = 1 if self.device == "cpu" else None
         self._tf = tf = tensorflow()
         with suppress(RuntimeError):  # TensorFlow has started in this process: they are set
             tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -37,7 +40,25 @@ class SavedModelEngine:
         self._serve = self._loaded.signatures[self.precision]
 
     def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(B, S, S) float32 grids in [0, 1] to (B, S, S, 4) float32 class probabilities."""
+        """(B, S, S) float32 grids in [0, 1] to (B, S, S, 4) float32 class probabilities.
+
+        Where the GPU's memory does not hold a batch, it is halved, for this call and later ones.
+        """
+        answers: list[npt.NDArray[np.float32]] = []
+        done = 0
+        while done < len(grids):
+            part = grids[done : done + self._most] if self._most else grids[done:]
+            try:
+                answers.append(self._answer(part))
+            except self._tf.errors.ResourceExhaustedError:
+                if len(part) == 1:
+                    raise
+                self._most = len(part) // 2
+            else:
+                done += len(part)
+        return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+    def _answer(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         tf = self._tf
         with tf.device(f"/{self.device}"):
             return np.asarray(self._serve(images=tf.constant(grids[..., None]))["probabilities"])
