@@ -162,6 +162,8 @@ class _Shown:
             click.echo(json.dumps({"event": "image", "key": record.key, **record.row}))
         if not record.done:
             console.failure(record.row["error"])
+        elif record.row.get("notes"):
+            console.doubt(f"{record.row['input']}: {record.row['notes']}")
         elif self.verbose:
             console.line(f"done {record.row['input']}")
         done = summary.done + summary.kept + summary.failed

@@ -69,6 +69,11 @@ def failure(text: str) -> None:
     err.print(f"[red]failed[/red] {escape(text)}", soft_wrap=True)
 
 
+def doubt(text: str) -> None:
+    """A line about something done that should be looked at."""
+    err.print(f"[yellow]look at[/yellow] {escape(text)}", soft_wrap=True)
+
+
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """A table of strings on standard output; columns after the first are right-aligned."""
     shown = Table(title=title, title_justify="left", title_style="bold")

@@ -29,6 +29,7 @@ COLUMNS = (
     "input",
     "status",
     "error",
+    "notes",
     "labels",
     "format",
     "height_px",
@@ -72,6 +73,7 @@ def done_row(
     row: dict[str, Any] = {
         "input": str(path),
         "status": "ok",
+        "notes": "; ".join(radiograph.notes),
         "labels": labels,
         "format": radiograph.format,
         "height_px": radiograph.shape[0],

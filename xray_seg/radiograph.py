@@ -25,6 +25,7 @@ class Radiograph:
         spacing: (row, column) distance of pixel centres in mm, or None where it is not known.
         source: the file's path, or what the pixels came from.
         format: what was read, for instance ``JSRT raw`` or ``PNG``.
+        notes: what its file says that casts doubt on masks, for instance a lateral view.
     """
 
     pixels: npt.NDArray[Any]
@@ -32,6 +33,7 @@ class Radiograph:
     spacing: tuple[float, float] | None = None
     source: str = "array"
     format: str = "array"
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
+from .dicom import is_dicom, read_dicom
 from .jsrt import JSRT, read_raw
 from .jsrt import RawLayout as RawLayout
 from .raster import read_raster, sniff
@@ -15,7 +16,7 @@ _HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
 
 
 def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
-    """Read a radiograph: raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000, told by its content.
+    """Read a radiograph, by its content: DICOM, raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
 
     Args:
         path: a file.
@@ -37,11 +38,8 @@ def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
             raise NotARadiograph(f"{path}: is empty (0 bytes)")
         if sniff(head):
             return read_raster(path)
-        if head[128:132] == b"DICM":
-            raise NotARadiograph(
-                f"{path}: is a DICOM file, which this version does not read; "
-                "export it as PNG or TIFF"
-            )
+        if is_dicom(head):
+            return read_dicom(path)
         if path.stat().st_size != (raw or JSRT).length and _is_other(path, head):
             raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
         return read_raw(path, raw or JSRT)
