@@ -22,9 +22,11 @@ from .options import engine_options, positive
     help="Folder of JSRT's clinical tables, to break the scores down by.",
 )
 @click.option(
-    "--validation-only",
-    is_flag=True,
-    help="Score the cases that the weights were validated on, by their card, and no others.",
+    "--part",
+    type=click.Choice(["all", "validation", "test"]),
+    default="all",
+    show_default=True,
+    help="Score only cases that the weights' card names as held out for this.",
 )
 def command(
     images: Path,
@@ -32,7 +34,7 @@ def command(
     out: Path | None,
     spacing: float | None,
     clinical: Path | None,
-    validation_only: bool,
+    part: str,
     weights: str | None,
     engine: str,
     precision: str,
@@ -48,6 +50,7 @@ def command(
     from ..dataset import find_cases
     from ..errors import DatasetError
     from ..evaluation import evaluate
+    from ..model_card import trained_names
     from ..segmenter import Segmenter
     from ..summary import summarise
     from . import console
@@ -55,14 +58,15 @@ def command(
 
     cases = find_cases(images, masks)
     segmenter = Segmenter(weights, engine, precision, device)
-    if validation_only:
-        names = set(segmenter.model.card.get("split", {}).get("validation", []))
-        cases = [case for case in cases if case.name in names]
+    split = segmenter.model.card.get("split", {})
+    if part != "all":
+        cases = [case for case in cases if case.name in split.get(part, ())]
         if not cases:
-            raise DatasetError(f"{images}: has none of the cases that these weights validate on")
+            raise DatasetError(f"{images}: has no {part} case of {segmenter.model.name}'s card")
     patients = read_clinical(clinical) if clinical else None
     with console.bar("scoring", len(cases)) as bar:
-        metrics = summarise(evaluate(segmenter, cases, spacing, bar.move), patients)
+        scores = evaluate(segmenter, cases, spacing, bar.move)
+    metrics = summarise(scores, patients, trained_names(segmenter.model))
     metrics |= {"weights": segmenter.model.name, "engine": segmenter.engine.name}
     show(metrics)
     if out:

@@ -14,6 +14,18 @@ def show(metrics: dict[str, Any]) -> None:
     _show_organs(metrics)
     console.say(f"pixel accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}")
     console.say(metrics["scored"])
+    if metrics["trained_on"]:
+        console.say(
+            f"{metrics['trained_on']} of these {len(metrics['cases'])} cases are ones that the "
+            "weights were trained on: their scores flatter. See --part validation."
+        )
+    for organ, scores in metrics["organs"].items():
+        missed = scores["assd_mm"]["undefined"]
+        if 0 < missed < len(metrics["cases"]):
+            console.say(
+                f"{organ}: distances are undefined, and left out of the means, in {missed} cases "
+                "where a mask is empty"
+            )
     _show_published(metrics)
     _show_worst(metrics)
     if "strata" in metrics:
@@ -70,3 +82,5 @@ def _show_strata(metrics: dict[str, Any]) -> None:
         for group, of in groups.items()
     ]
     console.table("mean Dice by group", ["group", "cases", *organs], rows)
+    if metrics["strata_unknown"]:
+        console.say(f"{metrics['strata_unknown']} cases are in no clinical table")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..network import FILTERS
-from ..recipe import RECIPES
+from ..recipe import PHANTOM_POOL, RECIPES
 from .options import positive
 
 if TYPE_CHECKING:
@@ -49,9 +49,11 @@ def _read_fold(
 @click.option("--epochs", type=click.IntRange(1), help="[50; of the study 1000 at most]")
 @click.option("--batch-size", type=click.IntRange(1), help="[4; of the study 32]")
 @click.option("--learning-rate", type=positive, metavar="NUMBER")
-@click.option("--phantoms", type=click.IntRange(0, 48), help="Mixed into each epoch. [16; 0]")
+@click.option(
+    "--phantoms", type=click.IntRange(0, PHANTOM_POOL), help="Mixed into each epoch. [16; 0]"
+)
 @click.option("--patience", type=click.IntRange(1), help="Stop early, keep the best. [none; 100]")
-@click.option("--precision", type=click.Choice(_PRECISIONS), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(_PRECISIONS), help="[auto; of the study float32]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--fold", metavar="K/N", callback=_read_fold, help="Cross-validate: hold out fold K of N."
@@ -65,7 +67,7 @@ def command(
     out: Path,
     name: str | None,
     recipe: str,
-    precision: str,
+    precision: str | None,
     fold: tuple[int, int] | None,
     spacing: float | None,
     resume: bool,
@@ -80,12 +82,17 @@ def command(
     from ..dataset import find_cases
     from ..network import check_size
     from ..release import release
+    from ..run_folder import RECORD_FILE, read_record
     from ..training import choose_policy
     from . import console
     from .metrics import show
 
     given = {key: value for key, value in changes.items() if value is not None}
-    chosen = replace(RECIPES[recipe], precision=choose_policy(precision), **given)
+    if precision is None and resume and (out / RECORD_FILE).exists():
+        given["precision"] = read_record(out)["recipe"]["precision"]  # of another machine, maybe
+    elif precision is not None or recipe == "standard":
+        given["precision"] = choose_policy(precision or "auto")
+    chosen = replace(RECIPES[recipe], **given)
     try:
         check_size(chosen.network, chosen.size)
     except ValueError as error:
@@ -93,6 +100,12 @@ def command(
     split = _split(find_cases(images, masks), recipe, fold, chosen.seed)
     console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
     _train(out, split, chosen, resume)
+    seen = read_record(out).get("held_out_but_trained_before")
+    if seen:
+        console.doubt(
+            f"{len(seen)} of the cases held out were trained on by {chosen.init}: the scores "
+            "flatter. Start from it with the same --seed and recipe, or hold out other cases."
+        )
     with console.bar("scoring", len(split.validation)) as bar:
         metrics = release(out, split, name or out.resolve().name, spacing, bar.move)
     show(metrics)

@@ -141,3 +141,57 @@ def test_an_unchanged_case_is_close_to_what_inference_lays_on_the_grid():
     grid, _ = fit_to_grid(Radiograph(film), 64)
     plain, _ = unchanged(finer, one_hot(np.zeros((128, 128), int)), 64)
     assert np.abs(plain - grid).mean() < 0.005
+
+
+def test_a_swelling_keeps_the_hearts_centre_where_it_is():
+    """Also in a film that is shifted and zoomed, a swollen heart lies around its own centre."""
+    size = 64
+    rows, columns = np.indices((2 * size, 2 * size))
+    fractions = np.zeros((2 * size, 2 * size, 4), np.uint8)
+    inside = (rows - 80) ** 2 + (columns - 70) ** 2 < 15**2
+    fractions[..., 0], fractions[..., 2] = 255 * ~inside, 255 * inside
+    identity = augmentation._identity(size, 2 * size)
+    shifted = (identity - 64) * 0.8 + 64 + (5, -9)
+    most = 0.0
+    for seed in range(40):
+        places = augmentation._bulge(shifted.astype(np.float32), fractions, Scripted(seed))
+        moved = np.abs(places - shifted).sum(axis=2)
+        near = np.hypot(shifted[..., 0] - 80, shifted[..., 1] - 70)
+        assert moved[near < 1].max() < 0.5
+        most = max(most, moved.max())
+    assert most > 2
+
+
+class Scripted:
+    """A generator whose first draw lets the swelling happen."""
+
+    def __init__(self, seed):
+        self.random = lambda: 0.0
+        self.uniform = np.random.default_rng(seed + 1000).uniform
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_bend_folds_the_film(seed):
+    size = 64
+    places = augmentation._identity(size, 2 * size)
+    bent = augmentation._bend(places.copy(), 2 * size, np.random.default_rng(seed))
+    down, across = np.gradient(bent, axis=(0, 1))
+    area = down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]
+    assert area.min() > 0
+
+
+def test_opacities_lie_in_lungs_and_brighten():
+    image = np.full((64, 64), 0.5, np.float32)
+    target = np.zeros((64, 64, 4), np.float32)
+    target[..., 0] = 1
+    target[20:40, 10:25] = (0, 0, 0, 1)
+    veiled = [augmentation._veil(image, target, np.random.default_rng(seed)) for seed in range(80)]
+    changed = [veil - image for veil in veiled if veil is not image]
+    assert 3 < len(changed) < 30
+    for change in changed:
+        assert change.min() >= 0
+        row, column = np.unravel_index(change.argmax(), change.shape)
+        assert 17 <= row <= 43
+        assert 7 <= column <= 28
+    empty = np.zeros((64, 64, 4), np.float32)
+    assert augmentation._veil(image, empty, Scripted(0)) is image

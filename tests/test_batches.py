@@ -105,7 +105,7 @@ def test_fewer_cases_than_a_batch_still_fill_one(uncoded):
 
 
 def test_phantoms_are_mixed_in_without_a_repeat_and_differ_each_epoch(uncoded):
-    pool = make_coded(batches._PHANTOM_POOL, 100)
+    pool = make_coded(batches.PHANTOM_POOL, 100)
     recipe = replace(RECIPE, phantoms=3)
     mixed = [uncoded(make_coded(5), pool, recipe, epoch) for epoch in range(4)]
     for order in mixed:

@@ -96,10 +96,10 @@ def test_distances_are_unknown_without_a_spacing(sample, xrayseg):
     assert "unknown" in out
 
 
-def test_validation_only_without_any_such_case_is_an_error(sample, xrayseg):
-    status, out, err = xrayseg("evaluate", *_data(sample), "--validation-only")
+def test_a_part_without_any_case_is_an_error(sample, xrayseg):
+    status, out, err = xrayseg("evaluate", *_data(sample), "--part", "validation")
     assert (status, out) == (1, "")
-    assert "none of the cases that these weights validate on" in err
+    assert "has no validation case" in err
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])

@@ -79,6 +79,18 @@ def test_japanese_words_mean_what_the_english_ones_do(tmp_path):
     row = "JPCLN001.IMG\t5\t15\t53\t男\t1634\t692\t悪性\t左上葉\t\t肺癌\t"
     patient = read_clinical(_write(tmp_path, row, encoding="utf-8"))["JPCLN001"]
     assert (patient.sex, patient.malignant, patient.side) == ("male", True, "left")
+    assert patient.lobe == "upper"
+
+
+def test_tables_without_nodules_may_be_parted_by_tabs(tmp_path):
+    row = "JPCNN001.IMG\t30\tfemale\tnon-nodule"
+    patient = read_clinical(_write(tmp_path, row))["JPCNN001"]
+    assert (patient.age, patient.sex, patient.nodule) == (30, "female", False)
+
+
+def test_names_match_films_in_any_case():
+    patients = {"JPCLN001": Patient("JPCLN001", 53, "male", nodule=True)}
+    assert strata(["jpcln001"], patients)["sex"] == {"male": ("jpcln001",)}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Cases found in folders as SCR is distributed, split, merged, laid on a grid."""
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -32,6 +33,8 @@ from xray_seg.dataset import (
     split_cases,
 )
 from xray_seg.errors import DatasetError, ReadError
+from xray_seg.polarity import fit
+from xray_seg.readers import read
 
 
 def test_films_are_paired_with_masks_of_both_folds_in_order_of_names(tmp_path):
@@ -163,7 +166,8 @@ def test_a_mask_that_is_no_image_is_told_by_path(tmp_path):
 
 def test_a_film_and_its_truth_lie_on_the_grid_as_block_means(tmp_path):
     """A film of 24 x 48 on a grid of 12 covers rows 3 to 8, a block of 4 x 4 a pixel."""
-    film = np.random.default_rng(5).integers(0, 256, (24, 48), np.uint8)
+    noise = np.random.default_rng(5).integers(0, 128, (24, 48), np.uint8)
+    film = noise + 5 * np.arange(24, dtype=np.uint8)[:, None]  # brighter below, as a chest is
     masks = random_masks(5, (24, 48))
     case = write_masks(tmp_path, masks)
     write_png(case.image, film)
@@ -177,6 +181,14 @@ def test_a_film_and_its_truth_lie_on_the_grid_as_block_means(tmp_path):
     shares[..., 0] = 1
     shares[3:9] = block_mean(np.eye(4)[slow_merge(masks)], 4)
     assert np.abs(fractions / 255 - shares).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_dark_boned_export_is_turned_as_inference_turns_it(tmp_path):
+    (case,) = write_cases(tmp_path / "plain", 1, 256)
+    (dark,) = write_cases(tmp_path / "dark", 1, 256)
+    write_png(dark.image, 255 - read(case.image).pixels)
+    np.testing.assert_allclose(load_case(dark, 32)[0], load_case(case, 32)[0], atol=1e-5)
+    np.testing.assert_array_equal(load_case(dark, 32)[0], fit(read(dark.image), 32).grid)
 
 
 def test_masks_coarser_than_the_film_cover_the_same_part_of_the_grid(tmp_path):
@@ -257,6 +269,20 @@ def test_each_stratum_gives_its_share():
     for part, nodules, others in ((split.validation, 3, 2), (split.test, 6, 4)):
         strata = [case.stratum for case in part]
         assert (strata.count("JPCLN"), strata.count("JPCNN")) == (nodules, others)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"MCUCXR_{n:04}_{n % 2}" for n in range(138)],
+        [f"{n:08}_000" for n in range(138)],
+        [hashlib.md5(bytes([n]), usedforsecurity=False).hexdigest() for n in range(138)],
+    ],
+)
+def test_names_of_other_databases_give_a_share_as_well(names):
+    split = split_cases([Case(name, Path(name), {}) for name in names], 0, 0.1, 0.1)
+    for part in (split.validation, split.test):
+        assert 12 <= len(part) <= 16
 
 
 def test_another_seed_gives_another_split():

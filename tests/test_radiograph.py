@@ -6,7 +6,7 @@ from reference import slow_area_mean
 from tiny import slow_normalise
 
 from xray_seg.phantom import make_phantom
-from xray_seg.polarity import looks_inverted
+from xray_seg.polarity import fit, looks_inverted
 from xray_seg.radiograph import Letterbox, Radiograph, fit_to_grid, normalise
 from xray_seg.readers import read
 
@@ -87,6 +87,17 @@ def test_polarity_of_phantoms(seed):
     grid = fit_to_grid(Radiograph(film), 128)[0]
     assert not looks_inverted(grid)
     assert looks_inverted(1 - grid)
+
+
+@pytest.mark.parametrize("shape", [(180, 256), (256, 180)])
+def test_polarity_of_films_that_are_not_square(shape):
+    """Bars beside the film are no part of it."""
+    top, left = (256 - shape[0]) // 2, (256 - shape[1]) // 2
+    light = make_phantom(2, 256).radiograph[top : top + shape[0], left : left + shape[1]]
+    plain = fit(Radiograph(light, None), 128)
+    turned = fit(Radiograph(1 - light, None), 128)
+    assert (plain.radiograph.inverted, turned.radiograph.inverted) == (False, True)
+    np.testing.assert_allclose(plain.grid, turned.grid, atol=1e-4)
 
 
 def test_polarity_of_real_films(jsrt):

@@ -29,8 +29,16 @@ def test_the_worst_case_comes_first():
 def test_a_distance_that_is_not_defined_is_left_out_of_the_mean():
     found = summarise([_case("a", 0.9, None), _case("b", 0.7, 3.0)])["organs"]["lungs"]
     assert found["assd_mm"]["mean"] == 3.0
+    assert found["assd_mm"]["undefined"] == 1
+    assert found["dice"]["undefined"] == 0
     found = summarise([_case("a", 0.9, None)])["organs"]["lungs"]["hd95_mm"]
-    assert found == {"mean": None, "sd": None, "min": None, "interval": None}
+    assert found == {
+        "mean": None,
+        "sd": None,
+        "min": None,
+        "interval": None,
+        "undefined": 1,
+    }
 
 
 def test_the_interval_is_near_the_normal_one_for_many_cases():
@@ -51,15 +59,26 @@ def test_few_or_equal_cases_have_no_or_a_point_interval():
 
 def test_strata_hold_the_means_of_their_own_cases():
     patients = {
-        "a": Patient("a", 30, "male", nodule=False),
-        "b": Patient("b", 70, "female", nodule=True, subtlety=2),
-        "c": Patient("c", 30, "female", nodule=False),
+        "A": Patient("A", 30, "male", nodule=False),
+        "B": Patient("B", 70, "female", nodule=True, subtlety=2),
+        "C": Patient("C", 30, "female", nodule=False),
     }
     cases = [_case("a", 0.9), _case("b", 0.7), _case("c", 0.8), _case("not in the tables", 0.1)]
-    groups = summarise(cases, patients)["strata"]
+    metrics = summarise(cases, patients)
+    groups = metrics["strata"]
+    assert metrics["strata_unknown"] == 1
     assert groups["sex"]["female"]["cases"] == 2
     assert groups["sex"]["female"]["heart"]["dice"] == pytest.approx(0.75)
     assert groups["nodule"]["with"]["lungs"]["dice"] == pytest.approx(0.7)
     assert groups["age"]["under 50"]["cases"] == 2
     assert "lobe" not in groups
     assert "strata" not in summarise(cases)
+
+
+def test_cases_that_were_trained_on_are_marked():
+    metrics = summarise([_case("a", 0.9), _case("b", 0.7)], trained_on={"a", "z"})
+    assert metrics["trained_on"] == 1
+    assert {case["name"]: case["trained_on"] for case in metrics["cases"]} == {
+        "a": True,
+        "b": False,
+    }

@@ -212,7 +212,9 @@ def test_a_run_is_not_written_over(whole, split):
 )
 def test_a_run_is_not_resumed_with_another_recipe(whole, split, change):
     before = contents(whole[0])
-    with pytest.raises(TrainingError, match="recipe differ from the run's"):
+    (name,) = change
+    before_it = f"{name} .{getattr(TINY_RECIPE, name)} before. differ from the run's"
+    with pytest.raises(TrainingError, match=before_it):
         train(whole[0], split, replace(TINY_RECIPE, **change), resume=True)
     assert contents(whole[0]) == before
 
@@ -352,3 +354,31 @@ def test_precisions_are_keras_policies():
 
 def test_a_record_is_text_that_json_reads(whole):
     assert json.loads((whole[0] / "run.json").read_text("utf-8")) == read_record(whole[0])
+
+
+def test_a_finished_run_without_its_checkpoint_is_not_written_over(whole, split, tmp_path):
+    shutil.copytree(whole[0], tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.keras").unlink()
+    before = contents(tmp_path / "run")
+    for resume in (False, True):
+        with pytest.raises(TrainingError, match="holds a finished run"):
+            train(tmp_path / "run", split, TINY_RECIPE, resume=resume)
+    assert contents(tmp_path / "run") == before
+
+
+def test_what_the_first_weights_have_seen_is_recorded(whole, split, tmp_path):
+    """Trained on what is to validate: said in the record, and so in the card."""
+    from xray_seg.export import export
+
+    facts = {"split": {"train": [case.name for case in (*split.train, *split.validation)]}}
+    folder = export(whole[1], tmp_path / "before", "before", facts)
+    recipe = replace(TINY_RECIPE, epochs=1, init=str(folder))
+    train(tmp_path / "run", split, recipe)
+    record = read_record(tmp_path / "run")
+    held_out = [case.name for case in split.validation]
+    assert record["held_out_but_trained_before"] == held_out
+    assert set(held_out) < set(record["trained_before"])
+
+
+def test_short_epochs_leave_all_their_scalars(whole):
+    assert len(list((whole[0] / "tensorboard").iterdir())) == len(whole[2])

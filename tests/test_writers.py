@@ -16,8 +16,9 @@ from PIL import Image
 from xray_seg.anatomy import HEART, ORGANS
 from xray_seg.errors import OutputError
 from xray_seg.phantom import make_phantom
+from xray_seg.polarity import fit
 from xray_seg.radiograph import Radiograph
-from xray_seg.segmenter import Segmentation, fit, restore
+from xray_seg.segmenter import Segmentation, restore
 from xray_seg.writers import (
     KINDS,
     OVERLAY_OPACITY,

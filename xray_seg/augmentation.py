@@ -6,18 +6,21 @@ low-contrast exports, crops and borders, large hearts and small lungs, markers a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .anatomy import HEART
+from .anatomy import HEART, LUNGS
 from .radiograph import normalise
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
 Plane = npt.NDArray[np.float32]
+
+#: Recorded with a run, and raised when a case comes out otherwise than before.
+REVISION = 3
 
 #: Share of the samples whose grey values are made to look like another hospital's.
 FOREIGN_SHARE = 0.7
@@ -43,11 +46,12 @@ def augment(
     from .kernels import warp
 
     places = _identity(size, image.shape[0])
-    places = _bulge(places, fractions, random)
-    places = _bend(places, image.shape[0], random)
     places = _affine(places, image.shape[0], random)
+    places = _bend(places, image.shape[0], random)
+    places = _bulge(places, fractions, random)  # last: where the heart is, in source pixels
     bent, target = warp(image, fractions, places, 0.0 if random.random() < 0.8 else random.random())
     if random.random() < FOREIGN_SHARE:
+        bent = _veil(bent, target, random)
         bent = _expose(bent, random)
         bent = _degrade(bent, random)
         _occlude(bent, random)
@@ -105,6 +109,8 @@ def _affine(places: Plane, source: int, random: Generator) -> Plane:
     matrix = np.array([[cos, -sin + shear], [sin, cos]]) * [[zoom * stretch], [zoom / stretch]]
     centre = (source - 1) / 2
     shift = random.normal(0, 0.035, 2) * source
+    if zoom < 0.9 and random.random() < 0.5:  # cut off more on one side than on the other
+        shift += random.uniform(-0.5, 0.5, 2) * (1 - zoom) * source
     return ((places - centre) @ matrix.T + centre + shift).astype(np.float32)
 
 
@@ -114,8 +120,9 @@ def _bend(places: Plane, source: int, random: Generator) -> Plane:
 
     from .kernels import upsample_plane
 
-    strength = abs(random.normal(0, 0.018)) * source
-    nodes = random.standard_normal((2, _BEND_NODES, _BEND_NODES))
+    # Bounded, so that nothing is folded over.
+    strength = min(abs(random.normal(0, 0.018)), 0.03) * source
+    nodes = random.standard_normal((2, _BEND_NODES, _BEND_NODES)).clip(-2, 2)
     side = places.shape[0] // 4  # smooth enough to be interpolated linearly from here on
     bends = [ndimage.zoom(axis, side / _BEND_NODES, order=3, mode="nearest") for axis in nodes]
     for axis, bend in enumerate(bends):
@@ -139,6 +146,25 @@ def _bulge(places: Plane, fractions: npt.NDArray[np.uint8], random: Generator) -
     near = np.exp(-(offset**2).sum(axis=-1, keepdims=True) / (2 * reach**2))
     swell = random.uniform(-0.2, 0.32)
     return (places - np.float32(swell) * near * offset).astype(np.float32)
+
+
+def _veil(image: Plane, target: Plane, random: Generator) -> Plane:
+    """Sometimes a soft opacity in a lung, as infiltrates and effusions make."""
+    if random.random() > 0.15:
+        return image
+    rows, columns = np.nonzero(target[..., LUNGS.label] > 0.5)
+    if not len(rows):
+        return image
+    axis = np.arange(len(image), dtype=np.float32)
+    image = image.copy()
+    for _ in range(random.integers(1, 4)):
+        place = random.integers(len(rows))
+        tall, wide = random.uniform(0.02, 0.1, 2) * len(image)
+        spot = np.exp(
+            -(((axis[:, None] - rows[place]) / tall) ** 2) - ((axis - columns[place]) / wide) ** 2
+        )
+        image += np.float32(random.uniform(0.1, 0.4)) * spot
+    return image
 
 
 def _expose(image: Plane, random: Generator) -> Plane:
@@ -172,7 +198,7 @@ def _degrade(image: Plane, random: Generator) -> Plane:
         # In shares of the side: a thumbnail is as blurred on a fine grid as on a coarse one.
         image = ndimage.gaussian_filter(image, random.uniform(0.002, 0.009) * len(image))
     elif chance < 0.4:
-        soft = ndimage.gaussian_filter(image, 1.0)
+        soft = ndimage.gaussian_filter(image, random.uniform(0.004, 0.01) * len(image))
         image = image + random.uniform(0.3, 1.5) * (image - soft)
     if random.random() < 0.35:
         image = image + _grain(len(image), random)
@@ -194,22 +220,57 @@ def _grain(size: int, random: Generator) -> Plane:
 
 
 def _occlude(image: Plane, random: Generator) -> None:
-    """Draw label blocks, markers, wires and collimator borders, in place."""
-    size = image.shape[0]
+    """Draw label blocks, lines of text, wires, collimator borders and letterbox bars, in place."""
+    size = len(image)
     if random.random() < 0.4:
         for _ in range(random.integers(1, 4)):
             tall, wide = (random.uniform(0.03, 0.16, 2) * size).astype(int) + 1
-            top, left = random.integers(0, size - tall), random.integers(0, size - wide)
-            image[top : top + tall, left : left + wide] = random.choice([0, 1, random.random()])
+            _place(image, np.full((tall, wide), random.choice([0, 1, random.random()])), random)
+    if random.random() < 0.25:
+        for _ in range(random.integers(1, 4)):
+            _place(image, _text(size, random), random)
     if random.random() < 0.2:
-        place = random.uniform(0, size, 2)
-        step = random.normal(0, 1, 2)
-        step /= np.hypot(*step) + 1e-6
-        line = place + np.outer(np.arange(random.integers(10, size)), step)
-        inside = ((line >= 0) & (line < size)).all(axis=1)
-        rows, columns = line[inside].astype(int).T
-        image[rows, columns] = random.uniform(0.5, 1)
+        _draw_wire(image, random)
     if random.random() < 0.15:
         edge = int(random.uniform(0.01, 0.08) * size) + 1
-        side = random.integers(0, 4)
-        np.rot90(image, int(side))[:edge] = random.choice([0, 1])
+        np.rot90(image, int(random.integers(0, 4)))[:edge] = random.choice([0, 1])
+    if random.random() < 0.1:
+        edge = int(random.uniform(0.02, 0.2) * size) + 1
+        turned = np.rot90(image, int(random.integers(0, 2)))
+        turned[:edge] = turned[-edge:] = 0
+
+
+def _place(image: Plane, patch: npt.NDArray[Any], random: Generator) -> None:
+    """Lay a patch somewhere on the image; where it is not a number, the image shows."""
+    tall, wide = patch.shape
+    top, left = (random.integers(0, max(1, len(image) - side)) for side in (tall, wide))
+    under = image[top : top + tall, left : left + wide]
+    patch = patch[: under.shape[0], : under.shape[1]]
+    np.copyto(under, patch, where=~np.isnan(patch), casting="same_kind")
+
+
+def _text(size: int, random: Generator) -> npt.NDArray[Any]:
+    """A line of made-up letters of 5 x 4 dots, white or black, with or without a ground."""
+    letters = random.integers(2, 16)
+    dots = random.random((5, 5 * letters)) < 0.55
+    dots[:, 4::5] = False  # between letters
+    ink = float(random.integers(0, 2))
+    ground = 1 - ink if random.random() < 0.3 else np.nan
+    scale = max(1, round(random.uniform(0.003, 0.012) * size))
+    return np.kron(np.where(dots, ink, ground), np.ones((scale, scale)))
+
+
+def _draw_wire(image: Plane, random: Generator) -> None:
+    """A straight bright line, as thick on a fine grid as on a coarse one."""
+    size = len(image)
+    place = random.uniform(0, size, 2)
+    step = random.normal(0, 1, 2)
+    step /= np.hypot(*step) + 1e-6
+    line = place + np.outer(np.arange(random.integers(size // 12, size)), step)
+    value = random.uniform(0.5, 1)
+    thick = max(1, size // 128)
+    for row in range(thick):
+        for column in range(thick):
+            rows, columns = (line + np.array([row, column])).astype(int).T
+            inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
+            image[rows[inside], columns[inside]] = value

@@ -13,9 +13,10 @@ from .ahead import in_order
 from .anatomy import CLASSES
 from .augmentation import AUGMENTATIONS, unchanged
 from .dataset import Arrays
+from .engines import available_cores
 from .phantom import make_phantom, phantom_labels
 from .radiograph import normalise
-from .recipe import Recipe
+from .recipe import PHANTOM_POOL, Recipe
 
 #: Cases are kept this much finer than the grid, so that zooming in finds detail.
 FINER = 2
@@ -25,8 +26,6 @@ _AHEAD = 16
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
-#: Different phantoms made for a run; each epoch takes ``Recipe.phantoms`` of them.
-_PHANTOM_POOL = 48
 #: Far from the seeds that users and tests ask for, so that those phantoms stay unseen.
 _PHANTOM_SEED = 1_000_000
 
@@ -49,7 +48,7 @@ def phantom_arrays(recipe: Recipe) -> Arrays:
     from .kernels import area_fractions, area_mean
 
     side = recipe.size * FINER
-    count = _PHANTOM_POOL if recipe.phantoms else 0
+    count = PHANTOM_POOL if recipe.phantoms else 0
     images = np.empty((count, side, side), np.float32)
     fractions = np.empty((count, side, side, CLASSES), np.uint8)
     for index in range(count):
@@ -67,14 +66,12 @@ def steps_per_epoch(real: Arrays, recipe: Recipe) -> int:
 
 
 def epoch_batches(real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int) -> Iterator[Batch]:
-    """Augmented batches of an epoch, made ahead by a thread; the kernels release the GIL."""
+    """Augmented batches of an epoch, made ahead by threads; the kernels release the GIL."""
     augment = AUGMENTATIONS[recipe.augmentation]
     random = np.random.default_rng((recipe.seed, epoch))
     places = [(0, index) for index in range(len(real.images))]
     if recipe.phantoms:
-        places += [
-            (1, int(index)) for index in random.permutation(_PHANTOM_POOL)[: recipe.phantoms]
-        ]
+        places += [(1, int(index)) for index in random.permutation(PHANTOM_POOL)[: recipe.phantoms]]
     steps = steps_per_epoch(real, recipe)
     # Each case once before any comes twice.
     rounds = -(-steps * recipe.batch_size // len(places))
@@ -90,5 +87,5 @@ def epoch_batches(real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int) ->
             pairs.append(augment(arrays.images[index], arrays.fractions[index], recipe.size, own))
         return _stack(pairs)
 
-    with ThreadPoolExecutor(1, "augment") as pool:
+    with ThreadPoolExecutor(max(1, available_cores() - 1), "augment") as pool:
         yield from in_order(pool, make, range(steps), _AHEAD)

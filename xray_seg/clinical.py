@@ -128,14 +128,17 @@ FACTORS: dict[str, Callable[[Patient], str | None]] = {
 def strata(
     names: Iterable[str], patients: dict[str, Patient]
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Names of films by factor and group; films that no table knows are left out."""
-    known = [patients[name] for name in names if name in patients]
+    """Names of films by factor and group; films that no table knows are left out.
+
+    Capitals in names make no difference.
+    """
+    known = {name: patients[name.upper()] for name in names if name.upper() in patients}
     groups: dict[str, dict[str, tuple[str, ...]]] = {}
     for factor, group_of in FACTORS.items():
-        found = {group for patient in known if (group := group_of(patient)) is not None}
+        found = {name: group_of(patient) for name, patient in known.items()}
         groups[factor] = {
-            group: tuple(patient.name for patient in known if group_of(patient) == group)
-            for group in sorted(found)
+            group: tuple(name for name in found if found[name] == group)
+            for group in sorted({group for group in found.values() if group is not None})
         }
     return groups
 
@@ -165,9 +168,9 @@ def _parse(fields: list[str], words: Words) -> Patient:
     name = _NAME.match(fields[0])
     if not name:
         raise ValueError("it does not begin with a film's name")
-    if len(fields) > 1:
+    if name[1][3] == "l":
         return _parse_nodule(name[1].upper(), fields, words)
-    parts = fields[0].split()
+    parts = " ".join(fields).split()
     if len(parts) < 4:
         raise ValueError("fewer than 4 columns")
     return Patient(name[1].upper(), _number(parts[1]), _one_of(_SEXES, parts[2]), nodule=False)
@@ -233,6 +236,6 @@ def _one_of(known: dict[str, Value], word: str) -> Value | None:
 
 
 def _first_of(known: dict[str, str], words: Sequence[str]) -> str | None:
-    """The first word that means something; Japanese ones are told by their first sign."""
-    found = (known.get(word) or known.get(word[:1] if not word.isascii() else "") for word in words)
-    return next(filter(None, found), None)
+    """What the first word means that means something; of Japanese words, each sign may."""
+    signs = (part for word in words for part in ([word] if word.isascii() else [word, *word]))
+    return next((known[sign] for sign in signs if sign in known), None)

@@ -8,6 +8,8 @@ Any folder tree is read whose mask folders have the organs' names.
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy.typing as npt
 
 from .anatomy import CLASSES, ORGANS
 from .errors import DatasetError
-from .radiograph import fit_to_grid
+from .polarity import fit
 from .readers import read
 
 #: Share of the cases that validate: 24 of 222, and 26 of the whole 247.
@@ -44,8 +46,9 @@ class Case:
 
     @property
     def stratum(self) -> str:
-        """JSRT's kind of film: ``JPCLN`` with a nodule, ``JPCNN`` without; else the letters."""
-        return self.name.rstrip("0123456789")
+        """JSRT's kind of film: ``JPCLN`` with a nodule, ``JPCNN`` without; else what comes
+        before the first digit."""
+        return re.split(r"\d", self.name, maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
@@ -129,14 +132,15 @@ def split_cases(
 ) -> Split:
     """Divide cases for training, validation and test, with the same share of each stratum.
 
-    A case's place depends on its name and the seed alone (by SHA-256), not on a library's random
-    numbers.
+    Strata too small to give a case for validation are taken together. The order within a stratum
+    depends on names and seed alone (by SHA-256), not on a library's random numbers; where it is
+    cut depends on how many cases there are.
 
     Raises:
         DatasetError: too few cases to have one on either side.
     """
     places: dict[str, list[str]] = {"validation": [], "test": []}
-    for names in _shuffled_strata(cases, seed):
+    for names in _shuffled_strata(cases, seed, least=0.5 / validation):
         first = round(validation * len(names))
         places["validation"] += names[:first]
         places["test"] += names[first : first + round(test * len(names))]
@@ -166,15 +170,17 @@ def fold_cases(cases: Sequence[Case], fold: int, folds: int, seed: int = 0) -> S
     return _divide(cases, chosen, [], seed)
 
 
-def _shuffled_strata(cases: Sequence[Case], seed: int) -> list[list[str]]:
-    """The cases' names by stratum, each list in the order that the seed gives it."""
-    return [
-        sorted(
-            (case.name for case in cases if case.stratum == stratum),
-            key=lambda name: _order(name, seed),
-        )
-        for stratum in sorted({case.stratum for case in cases})
-    ]
+def _shuffled_strata(cases: Sequence[Case], seed: int, least: float = 0.0) -> list[list[str]]:
+    """The cases' names by stratum, each list in the order that the seed gives it.
+
+    Strata of fewer than ``least`` cases are one stratum.
+    """
+    sizes = Counter(case.stratum for case in cases)
+    strata: dict[str, list[str]] = {}
+    for case in cases:
+        kind = case.stratum if sizes[case.stratum] > least else "\uffff"  # after all names
+        strata.setdefault(kind, []).append(case.name)
+    return [sorted(strata[kind], key=lambda name: _order(name, seed)) for kind in sorted(strata)]
 
 
 def _order(name: str, seed: int) -> bytes:
@@ -224,8 +230,8 @@ def load_case(case: Case, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArr
     """A case on a grid: (size, size) float32 image, (size, size, 4) uint8 class shares."""
     from .kernels import area_fractions
 
-    radiograph = read(case.image)
-    image, box = fit_to_grid(radiograph, size)
+    fitted = fit(read(case.image), size)
+    image, box = fitted.grid, fitted.box
     fractions = np.zeros((size, size, CLASSES), np.uint8)
     fractions[..., 0] = 255
     shares = area_fractions(read_truth(case), (box.height, box.width), CLASSES)

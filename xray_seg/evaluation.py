@@ -11,8 +11,9 @@ import numpy.typing as npt
 from .anatomy import CLASSES, ORGANS
 from .dataset import Case, read_truth
 from .losses import soft_dice_cross_entropy
+from .polarity import Fitted, fit
 from .readers import read
-from .segmenter import Fitted, Segmenter, fit, restore
+from .segmenter import Segmenter, restore
 
 Mask = npt.NDArray[np.bool_]
 

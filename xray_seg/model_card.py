@@ -104,6 +104,13 @@ def load_model(name: str | Path | None = None) -> Model:
     return Model(folder, card)
 
 
+def trained_names(model: Model) -> frozenset[str]:
+    """Names of all cases that a model, or the one that it started from, was trained on."""
+    return frozenset(
+        (*model.card.get("split", {}).get("train", ()), *model.card.get("trained_before", ()))
+    )
+
+
 def read_variables(model: Model) -> list[npt.NDArray[Any]]:
     """The network's variables, in Keras' order: the trained ones, then the others."""
     tf = tensorflow()

@@ -25,8 +25,9 @@ from .engines import available_cores
 from .errors import XraySegError
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
+from .polarity import Fitted, fit
 from .readers import RawLayout, read
-from .segmenter import Fitted, Segmenter, fit, restore
+from .segmenter import Segmenter, restore
 from .writers import save_outputs
 
 

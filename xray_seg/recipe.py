@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Different phantoms that a run can draw on.
+PHANTOM_POOL = 48
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,11 +21,11 @@ class Recipe:
         optimizer: ``adamw``, with a warm-up to ``learning_rate`` and a cosine down to 0, or
             ``adadelta``, at ``learning_rate`` throughout.
         learning_rate: the optimizer's peak.
-        warmup_epochs: AdamW's.
+        warmup_epochs: AdamW's; a fifth of the epochs at most.
         weight_decay: AdamW's.
         loss: ``soft-dice``, see losses.soft_dice_cross_entropy, or ``pixel-dice``, the study's.
         augmentation: ``full``, see augmentation.augment, or ``study``, the study's.
-        phantoms: synthetic cases mixed into each epoch, 0 for none.
+        phantoms: synthetic cases mixed into each epoch, 0 to PHANTOM_POOL.
         patience: stop after so many epochs without a better validation accuracy, and keep the
             weights of the best; None to run all epochs and keep the last weights.
         precision: Keras dtype policy of the steps; variables stay float32.
@@ -46,6 +49,11 @@ class Recipe:
     precision: str = "float32"
     seed: int = 0
     init: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for more phantoms than there are."""
+        if not 0 <= self.phantoms <= PHANTOM_POOL:
+            raise ValueError(f"phantoms must be 0 to {PHANTOM_POOL}, not {self.phantoms}")
 
 
 #: By the names that ``xrayseg train --recipe`` takes.

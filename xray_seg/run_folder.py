@@ -43,6 +43,8 @@ def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
     """
     path = folder / RECORD_FILE
     if not (folder / CHECKPOINT_FILE).exists():
+        if (folder / WEIGHTS_FILE).exists():
+            raise TrainingError(f"{folder}: holds a finished run; give another --out")
         with _told(f"{folder}: a run cannot be kept here", "give another --out"):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "history.csv").unlink(missing_ok=True)
@@ -51,13 +53,26 @@ def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
     if not resume:
         raise TrainingError(f"{folder}: holds a run already; give --resume or another --out")
     before = read_record(folder)
-    changed = [key for key in record if record[key] != before.get(key)]
+    changed = _differences(record, before)
     if changed:
         raise TrainingError(
             f"{folder}: cannot be resumed: {' and '.join(changed)} differ from the run's "
             f"{RECORD_FILE}; give what it was started with, or another --out"
         )
     return True
+
+
+def _differences(record: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """What differs, by name; of a recipe each part."""
+    found = []
+    for key, value in record.items():
+        was = before.get(key)
+        if key == "recipe" and isinstance(was, dict):
+            parts = [part for part in value if value[part] != was.get(part)]
+            found += [f"{part} ({was.get(part)} before)" for part in parts]
+        elif key != "made_with" and value != was:
+            found.append(key)
+    return found
 
 
 def read_record(folder: str | Path) -> dict[str, Any]:
@@ -144,7 +159,8 @@ def _log_scalars(folder: Path, row: Row) -> None:
     """One epoch for TensorBoard, by tensorboardX: it needs no TensorFlow, so any backend logs."""
     from tensorboardX import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
+    # Files are named by the second: without a suffix, short epochs would replace each other.
+    with SummaryWriter(str(folder), filename_suffix=f".{row['epoch']:05.0f}") as writer:
         for key, value in row.items():
             if key != "epoch":
                 writer.add_scalar(key, value, int(row["epoch"]))

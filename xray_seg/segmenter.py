@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -15,26 +15,11 @@ import numpy.typing as npt
 from .engines import Engine, open_engine
 from .measurements import Measurements, measure
 from .model_card import Model, load_model
-from .polarity import looks_inverted
+from .polarity import Fitted, fit
 from .postprocess import clean
-from .radiograph import Letterbox, Radiograph, fit_to_grid
+from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A radiograph laid on the network's grid.
-
-    Attributes:
-        radiograph: its ``inverted`` is decided.
-        grid: (S, S) float32 in [0, 1], bones bright.
-        box: where on the grid it lies.
-    """
-
-    radiograph: Radiograph
-    grid: npt.NDArray[np.float32]
-    box: Letterbox
 
 
 @dataclass(frozen=True)
@@ -140,18 +125,6 @@ def as_radiograph(source: Radiograph | npt.NDArray[Any] | str | PathLike[str]) -
     if isinstance(source, np.ndarray):
         return Radiograph(to_grey(source))
     return read(source)
-
-
-def fit(radiograph: Radiograph, size: int) -> Fitted:
-    """Lay a radiograph on the grid, deciding its polarity where the file does not tell it."""
-    grid, box = fit_to_grid(radiograph, size)
-    inverted = radiograph.inverted
-    if inverted is None:
-        inverted = looks_inverted(grid)
-        if inverted:
-            content = box.crop(grid)
-            np.subtract(1, content, out=content)
-    return Fitted(replace(radiograph, inverted=inverted), grid, box)
 
 
 def restore(

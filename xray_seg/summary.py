@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,23 @@ _RESAMPLES = 5000
 
 
 def summarise(
-    scores: Sequence[CaseScores], patients: dict[str, Patient] | None = None
+    scores: Sequence[CaseScores],
+    patients: dict[str, Patient] | None = None,
+    trained_on: Collection[str] = (),
 ) -> dict[str, Any]:
     """The content of metrics.json.
 
     Args:
         scores: of every case.
         patients: by case name, to break the scores down by; None to leave that out.
+        trained_on: names of cases that the weights were trained on, which prove little.
 
     Returns:
-        ``organs``: mean, sd, min and a 95 % interval of the mean for each score; ``accuracy`` and
-        ``loss``, means; ``cases``, a row per case, worst first; with patients also ``strata``:
-        number of cases and mean Dice and Jaccard per organ by factor and group.
+        ``organs``: mean, sd, min and a 95 % interval of the mean for each score, and for how many
+        cases it is undefined; ``accuracy`` and ``loss``, means; ``trained_on``, how many of the
+        cases the weights were trained on; ``cases``, a row per case, worst first; with patients
+        also ``strata``: number of cases and mean Dice and Jaccard per organ by factor and group,
+        and ``strata_unknown``, how many cases no table knows.
     """
     metrics = {
         "scored": "label maps: each pixel counts for one organ; lungs exclude heart and clavicles",
@@ -48,13 +53,21 @@ def summarise(
         "accuracy": float(np.mean([case.accuracy for case in scores])),
         "loss": float(np.mean([case.loss for case in scores])),
         "published_jaccard": PUBLISHED,
+        "trained_on": sum(case.name in trained_on for case in scores),
         "cases": [
-            {"name": case.name, "accuracy": case.accuracy, "loss": case.loss, **case.organs}
+            {
+                "name": case.name,
+                "trained_on": case.name in trained_on,
+                "accuracy": case.accuracy,
+                "loss": case.loss,
+                **case.organs,
+            }
             for case in sorted(scores, key=mean_dice)
         ],
     }
     if patients is not None:
         metrics["strata"] = _stratify(scores, patients)
+        metrics["strata_unknown"] = sum(case.name.upper() not in patients for case in scores)
     return metrics
 
 
@@ -66,12 +79,13 @@ def mean_dice(case: CaseScores) -> float:
 def _statistics(values: Sequence[float | None]) -> dict[str, Any]:
     known = [value for value in values if value is not None]
     if not known:
-        return {"mean": None, "sd": None, "min": None, "interval": None}
+        return {"mean": None, "sd": None, "min": None, "interval": None, "undefined": len(values)}
     return {
         "mean": float(np.mean(known)),
         "sd": float(np.std(known, ddof=1)) if len(known) > 1 else 0.0,
         "min": float(min(known)),
         "interval": _interval(known),
+        "undefined": len(values) - len(known),
     }
 
 

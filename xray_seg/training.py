@@ -17,11 +17,13 @@ import numpy as np
 
 from . import quiet
 from .anatomy import CLASSES, ORGANS
+from .augmentation import REVISION
 from .batches import FINER, epoch_batches, phantom_arrays, steps_per_epoch, validation_batch
 from .dataset import Arrays, Split, fingerprint, load_arrays
 from .errors import TrainingError, WeightsError
+from .info import versions
 from .losses import LOSSES
-from .model_card import Model, load_model, read_variables
+from .model_card import Model, load_model, read_variables, trained_names
 from .network import build_network
 from .recipe import Recipe
 from .run_folder import (
@@ -102,11 +104,12 @@ def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
     if recipe.optimizer == "adadelta":
         optimizer: Any = keras.optimizers.Adadelta(recipe.learning_rate, rho=0.95)
     else:
+        warmup = min(recipe.warmup_epochs, recipe.epochs / 5)
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0,
-            decay_steps=max(1, round((recipe.epochs - recipe.warmup_epochs) * steps)),
+            decay_steps=max(1, round((recipe.epochs - warmup) * steps)),
             warmup_target=recipe.learning_rate,
-            warmup_steps=round(recipe.warmup_epochs * steps),
+            warmup_steps=round(warmup * steps),
         )
         optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0)
     scores = [
@@ -142,7 +145,23 @@ def _record(split: Split, recipe: Recipe) -> dict[str, Any]:
             "test": [case.name for case in split.test],
         },
         "data_sha256": fingerprint((*split.train, *split.validation, *split.test)),
-        "init_sha256": load_model(recipe.init).sha256 if recipe.init else None,
+        "augmentation_revision": REVISION,
+        **_origin(recipe, split),
+        "made_with": versions(),
+    }
+
+
+def _origin(recipe: Recipe, split: Split) -> dict[str, Any]:
+    """What the weights to start from have seen already."""
+    if not recipe.init:
+        return {"init_sha256": None}
+    before = load_model(recipe.init)
+    seen = trained_names(before)
+    held_out = (*split.validation, *split.test)
+    return {
+        "init_sha256": before.sha256,
+        "trained_before": sorted(seen),
+        "held_out_but_trained_before": sorted(case.name for case in held_out if case.name in seen),
     }
 
 
@@ -205,6 +224,7 @@ def train_epoch(
         waited += time.perf_counter() - asked
         if batch is None:
             break
+        model.reset_metrics()  # not every version of Keras does
         logs = model.train_on_batch(*batch, return_dict=True)
         sums = {key: sums.get(key, 0.0) + float(value) for key, value in logs.items()}
         if not np.isfinite(sums["loss"]):
