@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,9 +106,12 @@ def command(**options: Any) -> None:
 def _names(inputs: tuple[str, ...]) -> list[str]:
     names: list[str] = []
     for name in inputs:
-        names += (
-            [line.rstrip("\r\n") for line in sys.stdin if line.strip()] if name == "-" else [name]
-        )
+        if name == "-":
+            # As bytes, where there are any: a name need not be text in any encoding.
+            lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
+            names += [line.rstrip("\r\n") for line in lines if line.strip()]
+        else:
+            names.append(name)
     if not names:
         raise click.UsageError("standard input names no files")
     return names
@@ -159,10 +163,10 @@ class _Shown:
         from . import console
 
         if self.as_json:
-            click.echo(json.dumps({"event": "image", "key": record.key, **record.row}))
+            self._report({"event": "image", "key": record.key, **record.row})
         if not record.done:
             console.failure(record.row["error"])
-        elif record.row.get("notes"):
+        elif record.row.get("notes") and not self.quiet:
             console.doubt(f"{record.row['input']}: {record.row['notes']}")
         elif self.verbose:
             console.line(f"done {record.row['input']}")
@@ -173,6 +177,12 @@ class _Shown:
         if not (self.quiet or self.as_json or console.err.is_terminal) and done % step == 0:
             console.line(f"{done}/{summary.total} done, {rate}")
 
+    def _report(self, facts: dict[str, Any]) -> None:
+        try:
+            click.echo(json.dumps(facts))
+        except BrokenPipeError:  # whoever listened has left; the batch goes on
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+
     def end(self, summary: Summary, out: Path) -> None:
         """The last words: a JSON line or a table, and where to look."""
         from . import console
@@ -180,7 +190,7 @@ class _Shown:
         counts = {"done": summary.done, "kept": summary.kept, "failed": summary.failed}
         if self.as_json:
             facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
-            click.echo(json.dumps({"event": "summary", "out": str(out), **facts}))
+            self._report({"event": "summary", "out": str(out), **facts})
         elif not self.quiet:
             rate = f"{summary.done / max(summary.seconds, 1e-9):.1f}"
             columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]

@@ -201,3 +201,32 @@ def test_an_output_folder_that_is_named_itself_is_passed_over(tmp_path, monkeypa
 def test_a_name_too_long_for_the_file_system_is_listed_with_its_reason():
     (found,) = find_inputs(["a" * 5000])
     assert found.problem
+
+
+def test_linked_folders_are_entered_once_and_loops_end(tmp_path):
+    _touch(tmp_path, "store/p1/a.png", "store/p2/b.png")
+    films = tmp_path / "films"
+    films.mkdir()
+    for name in ("p1", "p2"):
+        (films / name).symlink_to(tmp_path / "store" / name)
+    (films / "again").symlink_to(tmp_path / "store" / "p1")
+    (films / "loop").symlink_to(films)
+    assert _keys(find_inputs([str(films)])) == ["again/a", "p2/b"]
+
+
+def test_a_folder_without_films_is_told(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (found,) = find_inputs([str(tmp_path / "empty")])
+    assert found.problem == f"{tmp_path / 'empty'}: holds no files"
+
+
+def test_patterns_pass_over_the_output_and_litter(tmp_path):
+    _touch(tmp_path, "in/a.tif", "in/masks/labels/a.tif", "in/Thumbs.db", "in/sub/.b.tif")
+    out = tmp_path / "in" / "masks"
+    assert _keys(find_inputs([str(tmp_path / "in" / "**" / "*")], out)) == ["a"]
+
+
+def test_a_pattern_with_dots_stays_within_the_output(tmp_path):
+    _touch(tmp_path, "real/x.png", "other/a.png")
+    (found,) = find_inputs([str(tmp_path / "re*" / ".." / "other" / "a.png")])
+    assert ".." not in found.key.split("/")

@@ -155,3 +155,18 @@ def test_results_are_whole_or_as_they_were(tmp_path):
         write_results(path, rows())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_lines_and_columns_of_other_versions_end_nothing(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append(_record("a"))
+        journal.append(_record("b"))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"{damaged\n" + lines[0] + b'{"key": "b"}\n' + lines[1])
+    with Journal(path) as journal:
+        assert journal.get("a") == _record("a")
+        assert journal.get("b") == _record("b")
+    write_results(tmp_path / "results.csv", [{"input": "x", "status": "ok", "gone": 1}])
+    (row,) = _read_csv(tmp_path / "results.csv")
+    assert row["input"] == "x"

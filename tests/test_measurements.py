@@ -54,6 +54,26 @@ def test_against_a_count_of_pixels(labels):
     found = measure(labels, (1.0, 1.0))
     for name, label in (("clavicles", 1), ("heart", 2), ("lungs", 3)):
         assert found.area_px[name] == (labels == label).sum()
-    for width, label in ((found.heart_width_px, 2), (found.thorax_width_px, 3)):
-        columns = np.flatnonzero((labels == label).any(axis=0))
-        assert width == (columns[-1] - columns[0] + 1 if len(columns) else None)
+    columns = {label: np.nonzero(labels == label)[1] for label in (2, 3)}
+    extents = {label: int(np.ptp(of) + 1) if len(of) else None for label, of in columns.items()}
+    assert found.heart_width_px == extents[2]
+    if len(columns[3]):
+        middle = columns[2] if len(columns[2]) else columns[3]
+        right = (np.clip(middle.mean() - columns[3] + 0.5, 0, 1)).mean()
+        if abs(right - 0.1) > 1e-9 and abs(right - 0.9) > 1e-9:
+            assert found.thorax_width_px == (extents[3] if 0.1 < right < 0.9 else None)
+
+
+def test_one_lung_is_no_thorax():
+    labels = chest()
+    labels[:, 110:][labels[:, 110:] == 3] = 0
+    found = measure(labels)
+    assert (found.thorax_width_px, found.cardiothoracic_ratio) == (None, None)
+    assert found.heart_width_px == 55
+    assert found.notes == ("a lung on one side only",)
+    assert measure(chest()).notes == ()
+    assert measure(np.zeros((4, 5), np.uint8)).notes == (
+        "no clavicles found",
+        "no heart found",
+        "no lungs found",
+    )

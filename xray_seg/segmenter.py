@@ -90,7 +90,7 @@ class Segmenter:
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        self.model: Model = load_model(None if weights is None else Path(weights))
+        self.model: Model = load_model(weights)
         self.engine: Engine = open_engine(self.model, engine, precision, device, threads)
 
     def __call__(

@@ -143,11 +143,15 @@ def save_outputs(
     Raises:
         OutputError: a file cannot be written.
     """
-    return [
-        path
-        for kind in kinds
-        for path in _SAVERS[kind](str(folder / kind / key), suffix, segmentation)
-    ]
+    made: list[Path] = []
+    try:
+        for kind in kinds:
+            made += _SAVERS[kind](str(folder / kind / key), suffix, segmentation)
+    except BaseException:
+        for path in made:  # all of it, or nothing
+            path.unlink(missing_ok=True)
+        raise
+    return made
 
 
 def _labels(stem: str, suffix: str, segmentation: Segmentation) -> list[Path]:

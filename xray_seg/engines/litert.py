@@ -41,6 +41,7 @@ class LiteRTEngine:
         self.batch_size = max(1, threads)
 
     def _allocate(self, batch: int, size: int) -> None:
+        self._batch = 0  # if this fails, nothing is allocated
         self._interpreter.resize_tensor_input(self._input, (batch, size, size, 1))
         self._interpreter.allocate_tensors()
         self._batch = batch

@@ -30,14 +30,14 @@ class RawLayout:
         shape: (H, W) in pixels.
         dtype: numpy's name of the pixel type: ``>u2``, ``<u2`` or ``u1``.
         header: bytes before the first pixel.
-        inverted: True where a high value is dark.
+        inverted: True where a high value is dark, False where it is bright, None to look.
         spacing: mm between pixel centres, or None where it is not known.
     """
 
     shape: tuple[int, int] = JSRT_SHAPE
     dtype: str = ">u2"
     header: int = 0
-    inverted: bool = True
+    inverted: bool | None = None
     spacing: float | None = None
 
     @property
@@ -46,11 +46,13 @@ class RawLayout:
         return self.header + self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
 
 
-JSRT = RawLayout(spacing=JSRT_SPACING_MM)
+JSRT = RawLayout(inverted=True, spacing=JSRT_SPACING_MM)
 
 
 def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
-    """Map a headerless file into memory; nothing is read before its pixels are used.
+    """Read a headerless file.
+
+    It is read, not mapped: a file that shrinks, or a disk that fails, under a map ends the process.
 
     Raises:
         ReadError: its length is not that of the layout.
@@ -63,7 +65,12 @@ def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
             f"{path}: {length:,} bytes, but {rows} x {columns} raw pixels take {layout.length:,}: "
             "truncated, or of another shape (then give --raw-shape HxW)"
         )
-    pixels = np.memmap(path, np.dtype(layout.dtype), "r", layout.header, layout.shape)
+    dtype = np.dtype(layout.dtype)
+    count = layout.shape[0] * layout.shape[1]
+    pixels = np.fromfile(path, dtype, count, offset=layout.header)
+    if len(pixels) < count:
+        raise ReadError(f"{path}: became shorter while it was read")
+    pixels = pixels.reshape(layout.shape)
     if layout == JSRT and np.mean(pixels[::64, ::4] > JSRT_WHITE) > _OUTLIERS:
         raise NotARadiograph(
             f"{path}: has the length of a JSRT file but not its 12-bit values "

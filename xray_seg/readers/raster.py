@@ -53,15 +53,30 @@ def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
     import imagecodecs
     import tifffile
 
-    data = path.read_bytes()
-    name = sniff(data[:16])
+    with path.open("rb") as file:
+        name = sniff(file.read(16))
     if name == "TIFF":
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages.first
+            if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+                raise ValueError("CMYK inks, not light; convert it to grey")
+            pixels = page.asarray()
+            if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
+                pixels = np.moveaxis(page.colormap[:, pixels], 0, -1)
             inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
-            return page.asarray(), name, inverted
+            return pixels, name, inverted
+    data = path.read_bytes()
+    if name == "JPEG":
+        check_jpeg(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
     return getattr(imagecodecs, f"{codec}_decode")(data), str(name), None
+
+
+def check_jpeg(data: bytes) -> None:
+    """Raise ValueError for a JPEG without its end: decoders fill in what is missing with grey."""
+    last_scan = data.rfind(b"\xff\xda")
+    if b"\xff\xd9" not in data[max(last_scan, 0) :]:
+        raise ValueError("truncated: the end of the JPEG is missing")
 
 
 def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray[Any]:
