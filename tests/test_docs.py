@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from xray_seg.model_card import load_model
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -51,3 +53,14 @@ def test_the_readmes_python_runs(place):
     shape = _run(["-c", code + "\nprint(result.labels.shape, result.labels.dtype)"], place)
     assert shape.split("\n")[-2] == "(2048, 2048) uint8"
     assert (place / "mask.tif").is_file()
+
+
+def test_the_readme_describes_the_default_weights():
+    """Name and scores are those of the card."""
+    card = load_model().card
+    text = README.read_text("utf-8")
+    assert f"`{card['name']}`, the default" in text
+    assert f"{card['size']} x {card['size']}" in text
+    for organ, scores in card["validation"]["organs"].items():
+        dice, jaccard = (scores[score]["mean"] for score in ("dice", "jaccard"))
+        assert f"| {organ} | {dice:.3f} | {jaccard:.3f} (" in text
