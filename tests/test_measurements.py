@@ -57,9 +57,8 @@ def test_against_a_count_of_pixels(labels):
     columns = {label: np.nonzero(labels == label)[1] for label in (2, 3)}
     extents = {label: int(np.ptp(of) + 1) if len(of) else None for label, of in columns.items()}
     assert found.heart_width_px == extents[2]
-    if len(columns[3]):
-        middle = columns[2] if len(columns[2]) else columns[3]
-        right = (np.clip(middle.mean() - columns[3] + 0.5, 0, 1)).mean()
+    if len(columns[3]) and len(columns[2]):
+        right = (np.clip(columns[2].mean() - columns[3] + 0.5, 0, 1)).mean()
         if abs(right - 0.1) > 1e-9 and abs(right - 0.9) > 1e-9:
             assert found.thorax_width_px == (extents[3] if 0.1 < right < 0.9 else None)
 

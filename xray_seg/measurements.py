@@ -9,13 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .anatomy import CLASSES, HEART, LUNGS, ORGANS, Organ
+from .sides import has_both_sides, midline
 
 if TYPE_CHECKING:
     from .kernels import Runs
-
-
-#: The least share of lung on each side. In 222 SCR cases the smaller lung has 0.35 of both.
-_SIDE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -56,23 +53,11 @@ def measure(
     notes = [f"no {organ.name} found" for organ in ORGANS if not areas[organ.name]]
     heart = _width(runs, HEART)
     thorax = _width(runs, LUNGS)
-    if thorax and not _both_sides(runs):
+    if thorax and not has_both_sides(runs, midline(runs)):
         thorax = None  # one lung's width is not the thorax's
         notes.append("a lung on one side only")
     ratio = heart / thorax if heart and thorax else None
     return Measurements(areas, cm2, heart, thorax, ratio, tuple(notes))
-
-
-def _both_sides(runs: Runs) -> bool:
-    """Whether there is lung on both sides of the heart's centre, or of its own where none is."""
-    lungs, middle = runs.labels == LUNGS.label, runs.labels == HEART.label
-    if not middle.any():
-        middle = lungs
-    weights = runs.lengths[middle]
-    centre = np.average((runs.starts + runs.stops)[middle] / 2, weights=weights)
-    left = np.clip(centre - runs.starts[lungs], 0, runs.lengths[lungs]).sum()
-    share = left / runs.lengths[lungs].sum()
-    return bool(_SIDE_SHARE <= share <= 1 - _SIDE_SHARE)
 
 
 def _width(runs: Runs, organ: Organ) -> int | None:
