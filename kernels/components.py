@@ -45,12 +45,12 @@ def find_runs(labels: npt.NDArray[np.uint8]) -> Runs:
         ValueError: it is not a non-empty 2-D uint8 array.
     """
     _check(labels)
-    first = np.empty(labels.shape[0] + 1, np.int64)
-    _count_runs(labels, first)
-    count = int(first[-1])
+    labels = np.ascontiguousarray(labels)
+    words = labels[:, : labels.shape[1] // 8 * 8].view(np.uint64)
+    count = int(_find_runs(labels, words, _NONE, _NONE, _NONE, _NO_VALUES))
     rows, starts, stops = (np.empty(count, np.int64) for _ in range(3))
     values = np.empty(count, np.uint8)
-    _fill_runs(labels, first, rows, starts, stops, values)
+    _find_runs(labels, words, rows, starts, stops, values)
     return Runs(rows, starts, stops, values, (labels.shape[0], labels.shape[1]))
 
 
@@ -71,7 +71,7 @@ def connect(runs: Runs, groups: npt.NDArray[np.int64]) -> Ints:
         raise ValueError(f"groups must name one group for each of 256 labels, not {groups.shape}")
     pieces = np.empty(len(runs.rows), np.int64)
     _connect(runs.rows, runs.starts, runs.stops, groups[runs.labels], pieces)
-    return np.unique(pieces, return_inverse=True)[1].astype(np.int64)
+    return pieces
 
 
 def neighbours(runs: Runs) -> tuple[Ints, Ints, Ints]:
@@ -107,33 +107,37 @@ def _check(labels: npt.NDArray[np.uint8]) -> None:
 
 
 _NONE = np.empty(0, np.int64)
+_NO_VALUES = np.empty(0, np.uint8)
+#: Times a label: eight pixels of it, whatever the byte order.
+_EIGHT = np.uint64(0x0101010101010101)
 
 
 @kernel
-def _count_runs(labels, first):
-    """first[y] = number of runs before row y."""
-    total = 0
-    for y in range(labels.shape[0]):
-        first[y] = total
-        changes = 1
-        for x in range(1, labels.shape[1]):
-            changes += labels[y, x] != labels[y, x - 1]
-        total += changes
-    first[labels.shape[0]] = total
-
-
-@kernel
-def _fill_runs(labels, first, rows, starts, stops, values):
+def _find_runs(labels, words, rows, starts, stops, values):
+    """Count the runs; list them where the arrays are not empty. Eight pixels at a step."""
+    listing = len(rows) > 0
     columns = labels.shape[1]
+    run = 0
     for y in range(labels.shape[0]):
         start = 0
-        for run in range(first[y], first[y + 1]):
+        while start < columns:
             value = labels[y, start]
+            eight = np.uint64(value) * _EIGHT
             stop = start + 1
-            while stop < columns and labels[y, stop] == value:
+            while stop < columns and stop % 8 != 0 and labels[y, stop] == value:
                 stop += 1
-            rows[run], starts[run], stops[run], values[run] = y, start, stop, value
+            if stop % 8 == 0:
+                word = stop // 8
+                while word < words.shape[1] and words[y, word] == eight:
+                    word += 1
+                stop = word * 8
+                while stop < columns and labels[y, stop] == value:
+                    stop += 1
+            if listing:
+                rows[run], starts[run], stops[run], values[run] = y, start, stop, value
+            run += 1
             start = stop
+    return run
 
 
 @kernel
@@ -146,7 +150,7 @@ def _root(parents, run):
 
 @kernel
 def _connect(rows, starts, stops, groups, parents):
-    """Union-find over runs; each set's root is its first run."""
+    """Union-find over runs; each set's root is its first run. Sets are numbered in their order."""
     count = len(rows)
     for run in range(count):
         parents[run] = run
@@ -166,6 +170,13 @@ def _connect(rows, starts, stops, groups, parents):
             other += 1
     for run in range(count):
         parents[run] = _root(parents, run)
+    number = 0
+    for run in range(count):
+        if parents[run] == run:
+            parents[run] = number
+            number += 1
+        else:
+            parents[run] = parents[parents[run]]
 
 
 @kernel

@@ -32,32 +32,52 @@ def blend(
         raise ValueError("grey, labels and colours must be uint8")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be 0 to 1, not {opacity}")
-    rows = (np.arange(grey.shape[0]) * 2 + 1) * labels.shape[0] // (2 * grey.shape[0])
-    columns = (np.arange(grey.shape[1]) * 2 + 1) * labels.shape[1] // (2 * grey.shape[1])
-    small = labels[rows[:, None], columns]
-    if int(small.max()) >= len(colours):
-        raise ValueError(f"label {small.max()} has no colour; {len(colours)} are given")
+    if int(labels.max()) >= len(colours):
+        raise ValueError(f"label {labels.max()} has no colour; {len(colours)} are given")
     out = np.empty((*grey.shape, 3), np.uint8)
-    _blend(grey, small, colours, np.float32(opacity), out)
+    _blend(grey, labels, _mixtures(colours, opacity), colours, out)
     return out
 
 
+def _mixtures(colours: npt.NDArray[np.uint8], opacity: float) -> npt.NDArray[np.uint8]:
+    """(classes, 256, 3) uint8: what each grey becomes inside each class."""
+    grey = np.arange(256)[None, :, None]
+    mixed = grey * (1 - opacity) + colours[:, None].astype(float) * opacity
+    mixed[0] = grey[0]
+    return (mixed + 0.5).astype(np.uint8)
+
+
 @kernel
-def _blend(grey, labels, colours, opacity, out):
+def _blend(grey, labels, mixtures, colours, out):
     height, width = grey.shape
+    columns = np.empty(width, np.int64)
+    for x in range(width):
+        columns[x] = (2 * x + 1) * labels.shape[1] // (2 * width)
+    above = np.empty(width, np.uint8)  # labels of three rows of the picture
+    here, below = np.empty_like(above), np.empty_like(above)
     for y in range(height):
+        above[:] = here
+        if y == 0:
+            _sample(labels, 0, height, columns, here)
+            above[:] = here
+        else:
+            here[:] = below
+        _sample(labels, min(y + 1, height - 1), height, columns, below)
         for x in range(width):
-            label = labels[y, x]
-            share = np.float32(0) if label == 0 else opacity
-            if label != 0:
-                edge = (
-                    labels[max(y - 1, 0), x] != label
-                    or labels[min(y + 1, height - 1), x] != label
-                    or labels[y, max(x - 1, 0)] != label
-                    or labels[y, min(x + 1, width - 1)] != label
-                )
-                if edge:
-                    share = np.float32(1)
+            label = here[x]
+            edge = label != 0 and (
+                above[x] != label
+                or below[x] != label
+                or here[max(x - 1, 0)] != label
+                or here[min(x + 1, width - 1)] != label
+            )
             for c in range(3):
-                mixed = grey[y, x] * (1 - share) + colours[label, c] * share
-                out[y, x, c] = np.uint8(mixed + np.float32(0.5))
+                out[y, x, c] = colours[label, c] if edge else mixtures[label, grey[y, x], c]
+
+
+@kernel
+def _sample(labels, row, height, columns, line):
+    """The nearest label of each pixel of a row of the picture."""
+    source = labels[(2 * row + 1) * labels.shape[0] // (2 * height)]
+    for x in range(len(line)):
+        line[x] = source[columns[x]]

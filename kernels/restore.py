@@ -32,7 +32,8 @@ def upsample_argmax(
         raise ValueError(f"probabilities must be float32, not {probabilities.dtype}")
     height, width = probabilities.shape[:2]
     out = np.empty(shape, np.uint8)
-    winners = probabilities.argmax(axis=2).astype(np.uint8)
+    winners = np.empty((height, width), np.uint8)
+    _argmax(probabilities, winners)
     _upsample_argmax(
         probabilities, winners, *_nodes(height, shape[0]), *_nodes(width, shape[1]), out
     )
@@ -66,40 +67,69 @@ def _nodes(
 
 
 @kernel
+def _argmax(probabilities, winners):
+    for y in range(winners.shape[0]):
+        for x in range(winners.shape[1]):
+            best, label = probabilities[y, x, 0], 0
+            for c in range(1, probabilities.shape[2]):
+                if probabilities[y, x, c] > best:
+                    best, label = probabilities[y, x, c], c
+            winners[y, x] = label
+
+
+@kernel
 def _upsample_argmax(
     probabilities, winners, rows, row_ends, row_share, columns, column_ends, column_share, out
 ):
-    height, width, classes = probabilities.shape
-    blended = np.empty((width, classes), np.float32)  # this row, at the nodes' columns
-    for y in range(out.shape[0]):
-        upper, share = rows[y], row_share[y]
-        lower = min(upper + 1, height - 1)
-        start = 0
-        ready = False
-        while start < out.shape[1]:
-            stop = column_ends[start]
-            left = columns[start]
-            right = min(left + 1, width - 1)
-            winner = winners[upper, left]
-            if (
-                winners[upper, right] == winner
-                and winners[lower, left] == winner
-                and winners[lower, right] == winner
-            ):
-                out[y, start:stop] = winner
-            else:
-                if not ready:
-                    for j in range(width):
-                        for c in range(classes):
-                            above = probabilities[upper, j, c]
-                            blended[j, c] = above + (probabilities[lower, j, c] - above) * share
-                    ready = True
-                for x in range(start, stop):
-                    weight = column_share[x]
+    """Band by band of rows between the same nodes: agreed cells once, then copied downwards."""
+    mixed = np.empty(min(probabilities.shape[1] + 1, out.shape[1]), np.intp)
+    at_left, rise = np.empty((2, probabilities.shape[2]), np.float32)
+    first = 0
+    while first < out.shape[0]:
+        stop = row_ends[first]
+        upper = rows[first]
+        lower = min(upper + 1, probabilities.shape[0] - 1)
+        count = _paint_agreed(
+            winners[upper], winners[lower], columns, column_ends, mixed, out[first]
+        )
+        for y in range(first + 1, stop):
+            out[y] = out[first]
+        for y in range(first, stop):
+            for cell in range(count):
+                start = mixed[cell]
+                left = columns[start]
+                right = min(left + 1, probabilities.shape[1] - 1)
+                for c in range(probabilities.shape[2]):
+                    one, two = probabilities[upper, left, c], probabilities[upper, right, c]
+                    one += (probabilities[lower, left, c] - one) * row_share[y]
+                    two += (probabilities[lower, right, c] - two) * row_share[y]
+                    at_left[c], rise[c] = one, two - one
+                for x in range(start, column_ends[start]):
                     best, label = np.float32(-np.inf), 0
-                    for c in range(classes):
-                        value = blended[left, c] + (blended[right, c] - blended[left, c]) * weight
+                    for c in range(len(rise)):
+                        value = at_left[c] + rise[c] * column_share[x]
                         if value > best:
                             best, label = value, c
                     out[y, x] = label
-            start = stop
+        first = stop
+
+
+@kernel
+def _paint_agreed(above, below, columns, ends, mixed, line):
+    """Paint the cells of a row whose four nodes agree; list where the others start."""
+    count, start = 0, 0
+    begun, label = 0, 0
+    while start < len(line):
+        left = columns[start]
+        right = min(left + 1, len(above) - 1)
+        winner = above[left]
+        if above[right] == winner and below[left] == winner and below[right] == winner:
+            if winner != label:
+                line[begun:start] = label
+                begun, label = start, winner
+        else:  # what is painted here for now is painted over
+            mixed[count] = start
+            count += 1
+        start = ends[start]
+    line[begun:] = label
+    return count
