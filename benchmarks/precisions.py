@@ -1,0 +1,129 @@
+"""What each precision costs in accuracy and gains in speed, on validation films with true masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from xray_seg.anatomy import ORGANS
+from xray_seg.bench import take_turns
+from xray_seg.dataset import find_cases, read_truth
+from xray_seg.engines import available_cores, open_engine
+from xray_seg.evaluation import jaccard
+from xray_seg.model_card import Model, load_model
+from xray_seg.polarity import Fitted, fit
+from xray_seg.quiet import stderr_held_back, tensorflow
+from xray_seg.readers import read
+from xray_seg.segmenter import restore
+
+Grids = npt.NDArray[np.float32]
+Predict = Callable[[Grids], Grids]
+
+#: Every so many training films calibrate.
+_STEP = 6
+#: Their rounding would be seen in the probabilities themselves.
+_SENSITIVE = ("SOFTMAX", "CONCATENATION")
+_ENGINES = (
+    ("saved-model", "float32"),
+    ("saved-model", "bfloat16"),
+    ("saved-model", "float16"),
+    ("litert", "int8"),
+)
+
+
+@click.command()
+@click.option("--images", type=click.Path(path_type=Path), required=True, help="Radiographs.")
+@click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
+@click.option("--weights", default=None, help="Shipped weights or a model folder.")
+@click.option("--repeats", default=7, show_default=True)
+def main(images: Path, masks: Path, weights: str | None, repeats: int) -> None:
+    """Print a Markdown table: rate beside float32's, and Jaccard on the validation films."""
+    model = load_model(weights)
+    cases = {case.name: case for case in find_cases(images, masks)}
+    parts = {
+        part: [cases[name] for name in model.card["split"][part] if name in cases]
+        for part in ("train", "validation")
+    }
+    calibration = [fit(read(case.image), model.size).grid for case in parts["train"][::_STEP]]
+    variants: dict[str, Predict] = {
+        f"{name} {precision}": open_engine(model, name, precision, "cpu").predict
+        for name, precision in _ENGINES
+    }
+    for title, spared in (
+        ("LiteRT calibrated int8", ()),
+        (f"the same, {' and '.join(_SENSITIVE)} in float32".lower(), _SENSITIVE),
+    ):
+        variants[title] = _calibrated(model, calibration, spared)
+    batch = np.stack(calibration[:2])
+    times = take_turns({title: partial(f, batch) for title, f in variants.items()}, repeats)
+    rates = {title: 1 / np.median(seconds) for title, seconds in times.items()}
+    first = next(iter(rates.values()))
+    truths = [(fit(read(case.image), model.size), read_truth(case)) for case in parts["validation"]]
+    click.echo(f"{model.name}, {len(truths)} cases\n")
+    click.echo("| precision | rate | " + " | ".join(organ.name for organ in ORGANS) + " |")
+    click.echo("| --- |" + " --- |" * (1 + len(ORGANS)))
+    for title, predict in variants.items():
+        scores = " | ".join(f"{score:.4f}" for score in _jaccard(predict, truths))
+        click.echo(f"| {title} | {rates[title] / first:.2f} | {scores} |")
+
+
+def _jaccard(
+    predict: Predict, truths: list[tuple[Fitted, npt.NDArray[np.uint8]]]
+) -> npt.NDArray[np.float64]:
+    rows = []
+    for fitted, truth in truths:
+        labels = restore(fitted, predict(fitted.grid[None])[0], truth.shape).labels
+        rows.append([jaccard(labels == organ.label, truth == organ.label) for organ in ORGANS])
+    return np.mean(rows, axis=0)
+
+
+def _calibrated(model: Model, grids: list[Grids], spared: tuple[str, ...]) -> Predict:
+    """Weights and activations in int8 by the range that they have on films."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    tf = tensorflow()
+
+    def samples() -> Iterator[list[Grids]]:
+        for grid in grids:
+            yield [grid[None, ..., None]]
+
+    with stderr_held_back():
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            str(model.folder / "saved_model"), signature_keys=["float32"]
+        )
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = samples
+        if spared:
+            debugger = tf.lite.experimental.QuantizationDebugger(
+                converter=converter,
+                debug_dataset=samples,
+                debug_options=tf.lite.experimental.QuantizationDebugOptions(
+                    denylisted_ops=list(spared)
+                ),
+            )
+            content = debugger.get_nondebug_quantized_model()
+        else:
+            content = converter.convert()
+        interpreter = Interpreter(model_content=content, num_threads=available_cores())
+        source = interpreter.get_input_details()[0]["index"]
+        target = interpreter.get_output_details()[0]["index"]
+
+    def predict(batch: Grids) -> Grids:
+        shape = (*batch.shape, 1)
+        if tuple(interpreter.get_input_details()[0]["shape"]) != shape:
+            interpreter.resize_tensor_input(source, shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(source, batch[..., None])
+        interpreter.invoke()
+        return np.array(interpreter.get_tensor(target))
+
+    return predict
+
+
+if __name__ == "__main__":
+    main()
