@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,10 +122,16 @@ class Journal:
 
     def get(self, key: str) -> Record | None:
         """The newest record of a key."""
-        if key not in self._places:
-            return None
-        self._file.seek(self._places[key])
+        return self._read(self._places[key]) if key in self._places else None
+
+    def _read(self, place: int) -> Record:
+        self._file.seek(place)
         return Record(**json.loads(self._file.readline()))
+
+    def __iter__(self) -> Iterator[Record]:
+        """The newest record of each key, in the order in which keys first came."""
+        for key in self._places:
+            yield self._read(self._places[key])
 
     def append(self, record: Record) -> None:
         """Add a record; once this returns, a killed process does not lose it."""
@@ -145,10 +151,11 @@ def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+            writer.writerow({key: result_cell(value) for key, value in row.items()})
 
 
-def _cell(value: Any) -> Any:
+def result_cell(value: Any) -> Any:
+    """A value as results.csv has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value.startswith(_FORMULA):

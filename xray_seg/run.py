@@ -19,7 +19,7 @@ from .pipeline import BatchOptions, Summary, run_batch
 from .segmenter import Segmenter
 
 #: Of the run itself, within the output folder.
-_HIDDEN = ".xrayseg"
+HIDDEN = ".xrayseg"
 
 Tell = Callable[[Record, Summary], None]
 
@@ -54,7 +54,7 @@ def run(
     if part:
         inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
     try:
-        with _alone(out, mark), Journal(out / _HIDDEN / f"journal{mark}.jsonl") as journal:
+        with hold(out, mark), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
             if not options.overwrite:
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
@@ -68,12 +68,12 @@ def run(
 
 
 @contextmanager
-def _alone(out: Path, mark: str) -> Iterator[None]:
+def hold(out: Path, mark: str) -> Iterator[None]:
     """Hold the output folder (or one part's journal in it) against a second run at once."""
     import fcntl
 
-    (out / _HIDDEN).mkdir(parents=True, exist_ok=True)
-    with (out / _HIDDEN / f"lock{mark}").open("w") as file:
+    (out / HIDDEN).mkdir(parents=True, exist_ok=True)
+    with (out / HIDDEN / f"lock{mark}").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
