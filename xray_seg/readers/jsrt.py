@@ -19,7 +19,7 @@ JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
 JSRT_WHITE = 4095
 #: Share of sampled pixels above 12 bits that is still a JSRT film: the worst of the 247 has 0.0001.
-_OUTLIERS = 0.01
+OUTLIERS = 0.01
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
     if len(pixels) < count:
         raise ReadError(f"{path}: became shorter while it was read")
     pixels = pixels.reshape(layout.shape)
-    if layout == JSRT and np.mean(pixels[::64, ::4] > JSRT_WHITE) > _OUTLIERS:
+    if layout == JSRT and np.mean(pixels[::64, ::4] > JSRT_WHITE) > OUTLIERS:
         raise NotARadiograph(
             f"{path}: has the length of a JSRT file but not its 12-bit values "
             "(if it is a raw film of another kind, give --raw-shape HxW and --raw-dtype)"

@@ -12,7 +12,7 @@ from ..errors import ReadError
 from ..radiograph import Radiograph
 
 #: ITU-R BT.601: luma of red, green and blue.
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
 
 #: First bytes (None: any) of each format that imagecodecs decodes, and its name there.
 _SIGNATURES = (
@@ -108,7 +108,7 @@ def _luma(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     red, green, blue = (pixels[..., channel] for channel in range(3))
     if np.array_equal(red, green) and np.array_equal(green, blue):
         return np.ascontiguousarray(red)
-    luma = sum(share * plane for share, plane in zip(_LUMA, (red, green, blue), strict=True))
+    luma = sum(share * plane for share, plane in zip(LUMA, (red, green, blue), strict=True))
     luma = np.asarray(luma)
     return (
         luma.astype(pixels.dtype) if pixels.dtype.kind == "f" else luma.round().astype(pixels.dtype)
