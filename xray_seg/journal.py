@@ -19,6 +19,7 @@ from .anatomy import ORGANS
 from .atomic import atomic_path
 from .measurements import Measurements
 from .radiograph import Radiograph
+from .stores import Remote
 
 _MEASURES = tuple(
     [f"{organ.name}_area_px" for organ in ORGANS]
@@ -67,7 +68,7 @@ class Record:
 
 
 def done_row(
-    path: Path, labels: str, radiograph: Radiograph, measures: Measurements
+    path: Path | Remote, labels: str, radiograph: Radiograph, measures: Measurements
 ) -> dict[str, Any]:
     """The row of an input that was segmented."""
     spacing = radiograph.spacing or (None, None)
@@ -92,7 +93,7 @@ def done_row(
     return row
 
 
-def failed_row(path: Path, error: str, status: str = "failed") -> dict[str, Any]:
+def failed_row(path: Path | Remote, error: str, status: str = "failed") -> dict[str, Any]:
     """The row of an input that has no masks, and why."""
     return {"input": str(path), "status": status, "error": " ".join(error.split())}
 

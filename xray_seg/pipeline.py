@@ -30,6 +30,7 @@ from .journal import Journal, Record, done_row, failed_row
 from .polarity import Fitted, fit
 from .readers import RawLayout, read
 from .segmenter import Segmenter, restore
+from .stores import Remote
 from .writers import save_outputs
 
 
@@ -82,13 +83,28 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """An input on its way: fitted to the grid, or with the reason why not."""
 
     item: Input
     fingerprint: str
     fitted: Fitted | None = None
     error: str = ""
+
+
+#: Takes what is to do, the output folder, segmenter, options, the summary (for the time that
+#: engines take) and what to call with each record.
+Stages = Callable[
+    [
+        Iterator[tuple[Input, str]],
+        Path,
+        Segmenter,
+        BatchOptions,
+        Summary,
+        Callable[[Record], None],
+    ],
+    None,
+]
 
 
 def run_batch(
@@ -98,6 +114,7 @@ def run_batch(
     options: BatchOptions,
     journal: Journal,
     tell: Callable[[Record, Summary], None] = lambda record, summary: None,
+    stages: Stages | None = None,
 ) -> Summary:
     """Segment inputs into an output folder; no bad input stops it.
 
@@ -108,6 +125,7 @@ def run_batch(
         options: see BatchOptions.
         journal: of the output folder; gets a record of each input.
         tell: called after each input with its record and the summary so far.
+        stages: what reads, predicts and writes; None for threads of this process.
 
     Returns:
         The summary; with ``interrupted`` set where Ctrl-C ended it early.
@@ -129,7 +147,7 @@ def run_batch(
 
     try:
         todo = _pending(inputs, out, journal, settings, options, settle)
-        _run_stages(todo, out, segmenter, options, summary, settle)
+        (stages or run_stages)(todo, out, segmenter, options, summary, settle)
     except KeyboardInterrupt:
         summary.interrupted = True
     summary.seconds = time.perf_counter() - started
@@ -169,7 +187,7 @@ def _pending(
             yield item, fingerprint
 
 
-def _run_stages(
+def run_stages(
     todo: Iterator[tuple[Input, str]],
     out: Path,
     segmenter: Segmenter,
@@ -177,6 +195,7 @@ def _run_stages(
     summary: Summary,
     settle: Callable[[Record], None],
 ) -> None:
+    """Read, predict and write in threads of this process."""
     workers = options.workers or available_cores()
     batch_size = options.batch_size or segmenter.engine.batch_size
     readers = ThreadPoolExecutor(workers, "read")
@@ -191,16 +210,16 @@ def _run_stages(
     try:
         prepared = in_order(
             readers,
-            lambda pair: _prepare(*pair, segmenter.engine.size, options),
+            lambda pair: prepare(*pair, segmenter.engine.size, options),
             todo,
             batch_size + workers,
         )
         for batch in _batches(_fitted(prepared, settle), batch_size):
             began = time.perf_counter()
-            outcomes = _predict(segmenter, [fitted.grid for _, fitted in batch])
+            outcomes = predict(segmenter, [fitted.grid for _, fitted in batch])
             summary.engine_seconds += time.perf_counter() - began
             for (ready, fitted), outcome in zip(batch, outcomes, strict=True):
-                writing.append(writers.submit(_finish, ready, fitted, outcome, out, options))
+                writing.append(writers.submit(finish, ready, fitted, outcome, out, options))
             while len(writing) > batch_size + workers or (writing and writing[0].done()):
                 settle_oldest()
         while writing:
@@ -214,8 +233,8 @@ def _run_stages(
 
 
 def _fitted(
-    prepared: Iterator[_Ready], settle: Callable[[Record], None]
-) -> Iterator[tuple[_Ready, Fitted]]:
+    prepared: Iterator[Ready], settle: Callable[[Record], None]
+) -> Iterator[tuple[Ready, Fitted]]:
     """The inputs that could be read; the others are settled at once."""
     for ready in prepared:
         if ready.fitted is None:
@@ -226,29 +245,32 @@ def _fitted(
 
 
 def _batches(
-    items: Iterator[tuple[_Ready, Fitted]], size: int
-) -> Iterator[list[tuple[_Ready, Fitted]]]:
+    items: Iterator[tuple[Ready, Fitted]], size: int
+) -> Iterator[list[tuple[Ready, Fitted]]]:
     """Lists of ``size`` items; the last may be shorter."""
     while batch := list(islice(items, size)):
         yield batch
 
 
-def _prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> _Ready:
+def prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> Ready:
     """The read stage: file to grid."""
     try:
-        radiograph = read(item.path, options.raw)
+        if isinstance(item.path, Remote):
+            radiograph = read(item.path.read_bytes(), options.raw, str(item.path))
+        else:
+            radiograph = read(item.path, options.raw)
         if options.spacing is not None:
             radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
         if options.inverted is not None:
             radiograph = replace(radiograph, inverted=options.inverted)
-        return _Ready(item, fingerprint, fit(radiograph, size))
+        return Ready(item, fingerprint, fit(radiograph, size))
     except XraySegError as error:
-        return _Ready(item, fingerprint, error=str(error))
+        return Ready(item, fingerprint, error=str(error))
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
-        return _Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
+        return Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
 
 
-def _predict(
+def predict(
     segmenter: Segmenter, grids: list[npt.NDArray[np.float32]]
 ) -> list[npt.NDArray[np.float32] | str]:
     """The engine stage; if a batch fails, its images are tried one by one."""
@@ -259,11 +281,11 @@ def _predict(
     except Exception as error:  # noqa: BLE001 - engines raise what they like
         if len(grids) == 1:
             return [f"the engine failed: {type(error).__name__}: {error}"]
-        return [outcome for grid in grids for outcome in _predict(segmenter, [grid])]
+        return [outcome for grid in grids for outcome in predict(segmenter, [grid])]
 
 
-def _finish(
-    ready: _Ready,
+def finish(
+    ready: Ready,
     fitted: Fitted,
     outcome: npt.NDArray[np.float32] | str,
     out: Path,
@@ -299,11 +321,14 @@ def _settings(segmenter: Segmenter, options: BatchOptions) -> str:
     return json.dumps([*made_by, kept], sort_keys=True)
 
 
-def _fingerprint(path: Path, settings: str) -> str:
+def _fingerprint(path: Path | Remote, settings: str) -> str:
     """Digest of an input's size and modification time and of the settings."""
     try:
-        status = path.stat()
-        state = f"{status.st_size} {status.st_mtime_ns}"
+        if isinstance(path, Remote):
+            state = path.state
+        else:
+            status = path.stat()
+            state = f"{status.st_size} {status.st_mtime_ns}"
     except (OSError, ValueError):
         state = "missing"
     return hashlib.sha256(

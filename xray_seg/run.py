@@ -15,8 +15,9 @@ from .errors import OutputError
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
-from .pipeline import BatchOptions, Summary, run_batch
+from .pipeline import BatchOptions, Stages, Summary, run_batch
 from .segmenter import Segmenter
+from .stores import is_url
 
 #: Of the run itself, within the output folder.
 HIDDEN = ".xrayseg"
@@ -33,6 +34,7 @@ def run(
     begin: Callable[[int], AbstractContextManager[Tell]] = lambda total: nullcontext(
         lambda record, summary: None
     ),
+    stages: Stages | None = None,
 ) -> Summary:
     """Segment everything that the names stand for into ``out``.
 
@@ -44,6 +46,8 @@ def run(
         part: (I, N) to do only the I-th of N parts; its results.csv and run.json are then named
             ``results-I-of-N.csv`` and ``run-I-of-N.json``.
         begin: given the number of inputs, a context whose value is called after each of them.
+        stages: what reads, predicts and writes, ``cluster.on_cluster``'s for instance; None for
+            threads of this process.
 
     Raises:
         OutputError: the output folder cannot be made or written.
@@ -58,7 +62,7 @@ def run(
             if not options.overwrite:
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
-                summary = run_batch(inputs, out, segmenter, options, journal, tell)
+                summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
             write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
         facts = _facts(segmenter, options, summary, started)
         write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
@@ -91,11 +95,11 @@ def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:
         if record is None or not record.done or item.problem:
             guarded.append(item)
             continue
-        other = Path(record.row["input"])
+        other = record.row["input"]
         try:
-            taken = not other.samefile(item.path)
-        except (OSError, ValueError):  # one of them is gone
-            taken = False
+            taken = other != str(item.path) and not Path(other).samefile(str(item.path))
+        except (OSError, ValueError):  # one of them is gone, or in an object store
+            taken = is_url(other) or is_url(str(item.path))
         if taken:
             problem = (
                 f"{item.path}: its masks would replace those of {other}; give another --out, "
