@@ -59,6 +59,13 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
 @click.option(
+    "--output-format",
+    type=click.Choice(["folder", "parquet"]),
+    default="folder",
+    show_default=True,
+    help="A file per output, or rows of few files, which xrayseg unpack turns into files.",
+)
+@click.option(
     "--cluster",
     metavar="local|auto|ADDRESS",
     help="Work on a Ray cluster: started here, the one of this machine, or the one at an address.",
@@ -96,6 +103,7 @@ def command(**options: Any) -> None:
         overwrite=options["overwrite"],
         batch_size=options["batch_size"],
         workers=options["workers"],
+        output_format=options["output_format"],
     )
     how = options["weights"], options["engine"], options["precision"], options["device"]
     shown = _Shown(options["quiet"], options["verbose"], options["as_json"])

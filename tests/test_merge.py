@@ -23,16 +23,19 @@ def segmenter(sha256="0" * 64):
     return SimpleNamespace(engine=StubEngine(), model=SimpleNamespace(sha256=sha256, name="stub"))
 
 
-@pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    """Seven films and one that is none, in the middle."""
-    folder = tmp_path_factory.mktemp("films")
+def make_films(folder):
+    """Eight films and one that is none, in the middle."""
     for number in range(7):
         film = (make_phantom(number, 64).radiograph * 255).astype(np.uint8)
         (folder / f"f{number}.png").write_bytes(imagecodecs.png_encode(film))
     (folder / "f3 bad.png").write_text("no film")
     (folder / "=odd.png").write_bytes((folder / "f1.png").read_bytes())
     return folder
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    return make_films(tmp_path_factory.mktemp("films"))
 
 
 def batch(films, out, part=None, **options):

@@ -103,6 +103,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         self._file = path.open("a+b")
         self._places: dict[str, int] = {}
         self._file.seek(0)

@@ -170,13 +170,15 @@ def _take_over(shard: _Shard, out: Path, journal: Journal) -> None:
     """Copy a shard's masks and records that are not in ``out`` yet."""
     place = shard.header.index("input")
     wanted = {row[place] for row in shard.rows}
+    copied: set[str] = set()
     with Journal(shard.folder / HIDDEN / f"journal{shard.mark}.jsonl") as records:
         for record in records:
             if result_cell(record.row["input"]) not in wanted:
                 continue  # of an earlier run over other inputs
             if shard.folder != out.resolve():
-                for name in record.outputs:
+                for name in set(record.outputs) - copied:
                     _copy(shard, name, out)
+                    copied.add(name)  # a part holds the outputs of many
             if journal.get(record.key) != record:
                 journal.append(record)
 

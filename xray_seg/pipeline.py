@@ -17,16 +17,19 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
 from . import __version__
 from .ahead import in_order
+from .atomic import TEMPORARY_PREFIX
 from .engines import available_cores
 from .errors import XraySegError
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
+from .parts import Parts, pack
 from .polarity import Fitted, fit
 from .readers import RawLayout, read
 from .segmenter import Segmenter, restore
@@ -47,6 +50,7 @@ class BatchOptions:
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
+        output_format: ``folder`` for a file each, ``parquet`` for rows of few files (see parts).
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -57,6 +61,7 @@ class BatchOptions:
     overwrite: bool = False
     batch_size: int | None = None
     workers: int | None = None
+    output_format: str = "folder"
 
 
 @dataclass
@@ -133,9 +138,13 @@ def run_batch(
     summary = Summary(len(inputs))
     started = time.perf_counter()
     settings = _settings(segmenter, options)
+    packed = options.output_format == "parquet"
+    parts = Parts(out, journal, [item.key for item in inputs]) if packed else None
 
     def settle(record: Record, kept: bool = False) -> None:
-        if not kept:
+        if parts and not kept:
+            parts.add(record)
+        elif not kept:
             if not record.done:
                 _remove_stale(out, journal.get(record.key))
             journal.append(record)
@@ -150,6 +159,9 @@ def run_batch(
         (stages or run_stages)(todo, out, segmenter, options, summary, settle)
     except KeyboardInterrupt:
         summary.interrupted = True
+    finally:
+        if parts:
+            parts.close()
     summary.seconds = time.perf_counter() - started
     return summary
 
@@ -291,7 +303,11 @@ def finish(
     out: Path,
     options: BatchOptions,
 ) -> Record:
-    """The write stage: probabilities to files and a record."""
+    """The write stage: probabilities to files and a record, which for parquet holds the files."""
+    if options.output_format == "parquet":
+        with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as place:
+            folder = replace(options, output_format="folder")
+            return pack(finish(ready, fitted, outcome, Path(place), folder), Path(place))
     item = ready.item
     try:
         if isinstance(outcome, str):
