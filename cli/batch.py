@@ -58,14 +58,27 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 @click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
+@click.option(
+    "--output-format",
+    type=click.Choice(["folder", "parquet"]),
+    default="folder",
+    show_default=True,
+    help="A file per output, or rows of few files, which xrayseg unpack turns into files.",
+)
+@click.option(
+    "--cluster",
+    metavar="local|auto|ADDRESS",
+    help="Work on a Ray cluster: started here, the one of this machine, or the one at an address.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Show failures only.")
 @click.option("--verbose", "-v", is_flag=True, help="Name each image as it is done.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on standard output.")
 def command(**options: Any) -> None:
     """Segment folders of chest radiographs.
 
-    INPUT is a file, a folder (read at any depth), a glob pattern, or - for a list of these on
-    standard input. Formats are told by content: JSRT raw, PNG, TIFF, JPEG and others.
+    INPUT is a file, a folder (read at any depth), a glob pattern, a URL of any of these in an
+    object store (s3://bucket/folder), or - for a list of these on standard input. Formats are
+    told by content: JSRT raw, PNG, TIFF, JPEG and others.
 
     Writes labels/ and overlay/, results.csv with a row per input, and run.json. What an earlier
     run did with the same input, weights and settings is kept. Label maps: 0 background,
@@ -90,12 +103,19 @@ def command(**options: Any) -> None:
         overwrite=options["overwrite"],
         batch_size=options["batch_size"],
         workers=options["workers"],
+        output_format=options["output_format"],
     )
-    segmenter = Segmenter(
-        options["weights"], options["engine"], options["precision"], options["device"]
-    )
+    how = options["weights"], options["engine"], options["precision"], options["device"]
     shown = _Shown(options["quiet"], options["verbose"], options["as_json"])
-    summary = run(names, options["out"], segmenter, batch_options, options["shard"], shown.begin)
+    given = options["shard"], shown.begin
+    if options["cluster"] is None:
+        summary = run(names, options["out"], Segmenter(*how), batch_options, *given)
+    else:
+        from ..cluster import connected, on_cluster, plan_segmenter
+
+        with connected(options["cluster"]):
+            segmenter = plan_segmenter(*how)
+            summary = run(names, options["out"], segmenter, batch_options, *given, on_cluster())
     shown.end(summary, options["out"])
     if summary.interrupted:
         raise click.exceptions.Exit(130)

@@ -7,6 +7,7 @@ XraySegError
 ├── TrainingError     a training run cannot go on
 ├── WeightsError      weights are missing, altered or of another kind
 ├── EngineError       the engine asked for cannot run here
+├── ClusterError      a cluster cannot be had, or cannot go on
 └── OutputError       a result cannot be written
 
 Every message names the file or option, says what is wrong with it, and what to do.
@@ -39,6 +40,10 @@ class WeightsError(XraySegError):
 
 class EngineError(XraySegError):
     """The engine asked for cannot run here."""
+
+
+class ClusterError(XraySegError):
+    """A cluster cannot be had, or cannot go on."""
 
 
 class OutputError(XraySegError):

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from .atomic import TEMPORARY_PREFIX
 from .errors import WeightsError
-from .model_card import LITERT_FILE, SAVED_MODEL_FOLDER, write_card
-from .quiet import tensorflow
+from .film_signatures import film_signatures
+from .model_card import (
+    LITERT_FILE,
+    SAVED_MODEL_FOLDER,
+    load_model,
+    read_variables,
+    write_card,
+)
+from .network import build_network
+from .quiet import keras, tensorflow
 from .serving import serving_graph
 
 if TYPE_CHECKING:
     from keras import Model
 
-#: Signatures of the SavedModel, by what its convolutions compute in.
+#: Signatures of the SavedModel that take grids, by what its convolutions compute in.
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -30,8 +38,8 @@ def export(model: Model, folder: str | Path, name: str, facts: dict[str, Any]) -
         facts: go into ``card.json`` beside what is known here: recipe, data, metrics, licence.
 
     Returns:
-        The folder, holding ``saved_model/`` (a signature per precision, one set of variables),
-        ``dynamic_int8.tflite`` and ``card.json``.
+        The folder, holding ``saved_model/`` (a signature per precision and one per kind of file
+        that a server takes, one set of variables), ``dynamic_int8.tflite`` and ``card.json``.
 
     Raises:
         WeightsError: the folder is there already.
@@ -52,6 +60,28 @@ def export(model: Model, folder: str | Path, name: str, facts: dict[str, Any]) -
     return folder
 
 
+def renew(folder: str | Path) -> None:
+    """Write a model folder's SavedModel anew, of its own variables, with today's signatures.
+
+    Its flatbuffer stays, and its card but for the digests: the weights are the same.
+
+    Raises:
+        WeightsError: the folder is no model folder, or was altered.
+    """
+    before = load_model(Path(folder).absolute())
+    keras()
+    model = build_network(before.card["network"], before.size)
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    for variable, value in zip(variables, read_variables(before), strict=True):
+        variable.assign(value)
+    target = before.folder / SAVED_MODEL_FOLDER
+    with tempfile.TemporaryDirectory(dir=before.folder.parent, prefix=TEMPORARY_PREFIX) as place:
+        _write_saved_model(model, Path(place) / "new")
+        target.rename(Path(place) / "old")
+        (Path(place) / "new").rename(target)
+    write_card(before.folder, before.card)
+
+
 def _write_saved_model(model: Model, folder: Path) -> None:
     tf = tensorflow()
     module = tf.Module()
@@ -67,6 +97,7 @@ def _write_saved_model(model: Model, folder: Path) -> None:
             return {"probabilities": graph(images)}
 
         signatures[precision] = tf.function(serve, input_signature=[spec], autograph=False)
+    signatures |= film_signatures(serving_graph(model, "float32"), size)
     tf.saved_model.save(module, str(folder), signatures=signatures)
     shutil.rmtree(folder / "assets", ignore_errors=True)
 

@@ -7,12 +7,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from .stores import Remote, find_remote, is_url
 from .writers import KINDS
 
 #: Files that a run leaves in its output folder beside the folders of KINDS.
-_RUN_FILES = re.compile(r"(results|run)(-\d+-of-\d+)?\.(csv|json)")
+_RUN_FILES = re.compile(r"(results|run)(-\d+-of-\d+)?\.(csv|json)|part-[-\w]+\.parquet")
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
 _IMAGE_SUFFIXES = (".img", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".gif", ".bmp", ".jp2")
@@ -28,7 +29,7 @@ class Input:
         problem: why it is not even tried, or None.
     """
 
-    path: Path
+    path: Path | Remote
     key: str
     problem: str | None = None
 
@@ -41,7 +42,8 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
     Links to folders are followed, but no folder is entered twice.
 
     Args:
-        names: paths or patterns.
+        names: paths, patterns, or URLs of object stores (``s3://bucket/folder``), for which
+            fsspec and its package for that kind of store are needed.
         out: the output folder, in case that it lies within an input folder.
 
     Returns:
@@ -49,7 +51,7 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
         it; where two still agree, the second has a problem. What does not exist has one, too, and
         so has a folder without files.
     """
-    seen: set[Path] = set()
+    seen: set[Path | Remote] = set()
     found: list[Input] = []
     for name in names:
         for item in _expand(name, None if out is None else out.resolve()):
@@ -72,6 +74,10 @@ def shard(inputs: Sequence[Input], index: int, count: int) -> list[Input]:
 
 
 def _expand(name: str, out: Path | None) -> Iterator[Input]:
+    if is_url(name):
+        for found in find_remote(name, _is_wanted):
+            yield Input(found.path, _stem(found.relative), found.problem)
+        return
     path = Path(name)
     try:
         path.lstat()
@@ -173,7 +179,7 @@ def _fixed_part(pattern: Path) -> tuple[str, ...]:
     return tuple(fixed)
 
 
-def _stem(relative: Path) -> str:
+def _stem(relative: PurePath) -> str:
     """The path without suffix; the last number of a UID (``1.2.840.113``) is none."""
     has_suffix = any(letter.isalpha() for letter in relative.suffix)
     return (relative.with_suffix("") if has_suffix else relative).as_posix()
@@ -183,7 +189,7 @@ def _with_unique_keys(found: list[Input]) -> list[Input]:
     counts: dict[str, int] = {}
     for item in found:
         counts[item.key] = counts.get(item.key, 0) + 1
-    taken: dict[str, Path] = {}
+    taken: dict[str, Path | Remote] = {}
     unique = []
     for item in found:
         key, problem = item.key, item.problem

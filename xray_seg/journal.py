@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from .anatomy import ORGANS
 from .atomic import atomic_path
 from .measurements import Measurements
 from .radiograph import Radiograph
+from .stores import Remote
 
 _MEASURES = tuple(
     [f"{organ.name}_area_px" for organ in ORGANS]
@@ -67,7 +68,7 @@ class Record:
 
 
 def done_row(
-    path: Path, labels: str, radiograph: Radiograph, measures: Measurements
+    path: Path | Remote, labels: str, radiograph: Radiograph, measures: Measurements
 ) -> dict[str, Any]:
     """The row of an input that was segmented."""
     spacing = radiograph.spacing or (None, None)
@@ -92,7 +93,7 @@ def done_row(
     return row
 
 
-def failed_row(path: Path, error: str, status: str = "failed") -> dict[str, Any]:
+def failed_row(path: Path | Remote, error: str, status: str = "failed") -> dict[str, Any]:
     """The row of an input that has no masks, and why."""
     return {"input": str(path), "status": status, "error": " ".join(error.split())}
 
@@ -102,6 +103,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         self._file = path.open("a+b")
         self._places: dict[str, int] = {}
         self._file.seek(0)
@@ -122,10 +124,16 @@ class Journal:
 
     def get(self, key: str) -> Record | None:
         """The newest record of a key."""
-        if key not in self._places:
-            return None
-        self._file.seek(self._places[key])
+        return self._read(self._places[key]) if key in self._places else None
+
+    def _read(self, place: int) -> Record:
+        self._file.seek(place)
         return Record(**json.loads(self._file.readline()))
+
+    def __iter__(self) -> Iterator[Record]:
+        """The newest record of each key, in the order in which keys first came."""
+        for key in self._places:
+            yield self._read(self._places[key])
 
     def append(self, record: Record) -> None:
         """Add a record; once this returns, a killed process does not lose it."""
@@ -145,10 +153,11 @@ def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            writer.writerow({key: _cell(value) for key, value in row.items()})
+            writer.writerow({key: result_cell(value) for key, value in row.items()})
 
 
-def _cell(value: Any) -> Any:
+def result_cell(value: Any) -> Any:
+    """A value as results.csv has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value.startswith(_FORMULA):

@@ -17,19 +17,23 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
 from . import __version__
 from .ahead import in_order
+from .atomic import TEMPORARY_PREFIX
 from .engines import available_cores
 from .errors import XraySegError
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
+from .parts import Parts, pack
 from .polarity import Fitted, fit
 from .readers import RawLayout, read
 from .segmenter import Segmenter, restore
+from .stores import Remote
 from .writers import save_outputs
 
 
@@ -46,6 +50,7 @@ class BatchOptions:
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
+        output_format: ``folder`` for a file each, ``parquet`` for rows of few files (see parts).
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -56,6 +61,7 @@ class BatchOptions:
     overwrite: bool = False
     batch_size: int | None = None
     workers: int | None = None
+    output_format: str = "folder"
 
 
 @dataclass
@@ -82,13 +88,28 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class _Ready:
+class Ready:
     """An input on its way: fitted to the grid, or with the reason why not."""
 
     item: Input
     fingerprint: str
     fitted: Fitted | None = None
     error: str = ""
+
+
+#: Takes what is to do, the output folder, segmenter, options, the summary (for the time that
+#: engines take) and what to call with each record.
+Stages = Callable[
+    [
+        Iterator[tuple[Input, str]],
+        Path,
+        Segmenter,
+        BatchOptions,
+        Summary,
+        Callable[[Record], None],
+    ],
+    None,
+]
 
 
 def run_batch(
@@ -98,6 +119,7 @@ def run_batch(
     options: BatchOptions,
     journal: Journal,
     tell: Callable[[Record, Summary], None] = lambda record, summary: None,
+    stages: Stages | None = None,
 ) -> Summary:
     """Segment inputs into an output folder; no bad input stops it.
 
@@ -108,6 +130,7 @@ def run_batch(
         options: see BatchOptions.
         journal: of the output folder; gets a record of each input.
         tell: called after each input with its record and the summary so far.
+        stages: what reads, predicts and writes; None for threads of this process.
 
     Returns:
         The summary; with ``interrupted`` set where Ctrl-C ended it early.
@@ -115,9 +138,13 @@ def run_batch(
     summary = Summary(len(inputs))
     started = time.perf_counter()
     settings = _settings(segmenter, options)
+    packed = options.output_format == "parquet"
+    parts = Parts(out, journal, [item.key for item in inputs]) if packed else None
 
     def settle(record: Record, kept: bool = False) -> None:
-        if not kept:
+        if parts and not kept:
+            parts.add(record)
+        elif not kept:
             if not record.done:
                 _remove_stale(out, journal.get(record.key))
             journal.append(record)
@@ -129,9 +156,12 @@ def run_batch(
 
     try:
         todo = _pending(inputs, out, journal, settings, options, settle)
-        _run_stages(todo, out, segmenter, options, summary, settle)
+        (stages or run_stages)(todo, out, segmenter, options, summary, settle)
     except KeyboardInterrupt:
         summary.interrupted = True
+    finally:
+        if parts:
+            parts.close()
     summary.seconds = time.perf_counter() - started
     return summary
 
@@ -169,7 +199,7 @@ def _pending(
             yield item, fingerprint
 
 
-def _run_stages(
+def run_stages(
     todo: Iterator[tuple[Input, str]],
     out: Path,
     segmenter: Segmenter,
@@ -177,6 +207,7 @@ def _run_stages(
     summary: Summary,
     settle: Callable[[Record], None],
 ) -> None:
+    """Read, predict and write in threads of this process."""
     workers = options.workers or available_cores()
     batch_size = options.batch_size or segmenter.engine.batch_size
     readers = ThreadPoolExecutor(workers, "read")
@@ -191,16 +222,16 @@ def _run_stages(
     try:
         prepared = in_order(
             readers,
-            lambda pair: _prepare(*pair, segmenter.engine.size, options),
+            lambda pair: prepare(*pair, segmenter.engine.size, options),
             todo,
             batch_size + workers,
         )
         for batch in _batches(_fitted(prepared, settle), batch_size):
             began = time.perf_counter()
-            outcomes = _predict(segmenter, [fitted.grid for _, fitted in batch])
+            outcomes = predict(segmenter, [fitted.grid for _, fitted in batch])
             summary.engine_seconds += time.perf_counter() - began
             for (ready, fitted), outcome in zip(batch, outcomes, strict=True):
-                writing.append(writers.submit(_finish, ready, fitted, outcome, out, options))
+                writing.append(writers.submit(finish, ready, fitted, outcome, out, options))
             while len(writing) > batch_size + workers or (writing and writing[0].done()):
                 settle_oldest()
         while writing:
@@ -214,8 +245,8 @@ def _run_stages(
 
 
 def _fitted(
-    prepared: Iterator[_Ready], settle: Callable[[Record], None]
-) -> Iterator[tuple[_Ready, Fitted]]:
+    prepared: Iterator[Ready], settle: Callable[[Record], None]
+) -> Iterator[tuple[Ready, Fitted]]:
     """The inputs that could be read; the others are settled at once."""
     for ready in prepared:
         if ready.fitted is None:
@@ -226,29 +257,32 @@ def _fitted(
 
 
 def _batches(
-    items: Iterator[tuple[_Ready, Fitted]], size: int
-) -> Iterator[list[tuple[_Ready, Fitted]]]:
+    items: Iterator[tuple[Ready, Fitted]], size: int
+) -> Iterator[list[tuple[Ready, Fitted]]]:
     """Lists of ``size`` items; the last may be shorter."""
     while batch := list(islice(items, size)):
         yield batch
 
 
-def _prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> _Ready:
+def prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> Ready:
     """The read stage: file to grid."""
     try:
-        radiograph = read(item.path, options.raw)
+        if isinstance(item.path, Remote):
+            radiograph = read(item.path.read_bytes(), options.raw, str(item.path))
+        else:
+            radiograph = read(item.path, options.raw)
         if options.spacing is not None:
             radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
         if options.inverted is not None:
             radiograph = replace(radiograph, inverted=options.inverted)
-        return _Ready(item, fingerprint, fit(radiograph, size))
+        return Ready(item, fingerprint, fit(radiograph, size))
     except XraySegError as error:
-        return _Ready(item, fingerprint, error=str(error))
+        return Ready(item, fingerprint, error=str(error))
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
-        return _Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
+        return Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
 
 
-def _predict(
+def predict(
     segmenter: Segmenter, grids: list[npt.NDArray[np.float32]]
 ) -> list[npt.NDArray[np.float32] | str]:
     """The engine stage; if a batch fails, its images are tried one by one."""
@@ -259,17 +293,21 @@ def _predict(
     except Exception as error:  # noqa: BLE001 - engines raise what they like
         if len(grids) == 1:
             return [f"the engine failed: {type(error).__name__}: {error}"]
-        return [outcome for grid in grids for outcome in _predict(segmenter, [grid])]
+        return [outcome for grid in grids for outcome in predict(segmenter, [grid])]
 
 
-def _finish(
-    ready: _Ready,
+def finish(
+    ready: Ready,
     fitted: Fitted,
     outcome: npt.NDArray[np.float32] | str,
     out: Path,
     options: BatchOptions,
 ) -> Record:
-    """The write stage: probabilities to files and a record."""
+    """The write stage: probabilities to files and a record, which for parquet holds the files."""
+    if options.output_format == "parquet":
+        with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as place:
+            folder = replace(options, output_format="folder")
+            return pack(finish(ready, fitted, outcome, Path(place), folder), Path(place))
     item = ready.item
     try:
         if isinstance(outcome, str):
@@ -299,11 +337,14 @@ def _settings(segmenter: Segmenter, options: BatchOptions) -> str:
     return json.dumps([*made_by, kept], sort_keys=True)
 
 
-def _fingerprint(path: Path, settings: str) -> str:
+def _fingerprint(path: Path | Remote, settings: str) -> str:
     """Digest of an input's size and modification time and of the settings."""
     try:
-        status = path.stat()
-        state = f"{status.st_size} {status.st_mtime_ns}"
+        if isinstance(path, Remote):
+            state = path.state
+        else:
+            status = path.stat()
+            state = f"{status.st_size} {status.st_mtime_ns}"
     except (OSError, ValueError):
         state = "missing"
     return hashlib.sha256(

@@ -11,11 +11,11 @@ from .radiograph import Letterbox, Radiograph, fit_to_grid
 
 #: Ellipses (row, column, half height, half width) in shares of its sides: where a frontal film has
 #: lung, and where it has spine, abdomen and shoulders. Averages of adult films, generously inset.
-_DARK = ((0.40, 0.29, 0.22, 0.09), (0.40, 0.71, 0.22, 0.09))
-_BRIGHT = ((0.50, 0.51, 0.22, 0.05), (0.86, 0.50, 0.10, 0.28))
+DARK = ((0.40, 0.29, 0.22, 0.09), (0.40, 0.71, 0.22, 0.09))
+BRIGHT = ((0.50, 0.51, 0.22, 0.05), (0.86, 0.50, 0.10, 0.28))
 #: Most films are stored as they are shown, so a film counts as inverted only where lung is brighter
 #: by this much. In 222 JSRT films the difference is at least 0.16, the other way round.
-_MARGIN = 0.05
+MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def looks_inverted(film: npt.NDArray[np.float32]) -> bool:
         True where showing it inverted would make bones bright. An image without contrast, or
         one that is no chest film, gives some answer; it is only asked of films that do not tell.
     """
-    return _mean(film, _DARK) - _mean(film, _BRIGHT) > _MARGIN
+    return _mean(film, DARK) - _mean(film, BRIGHT) > MARGIN
 
 
 def _mean(film: npt.NDArray[np.float32], ellipses: tuple[tuple[float, ...], ...]) -> float:

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 #: A second lung or clavicle this much smaller than the first is a speck. In 222 SCR cases the
 #: smaller clavicle has at least 0.67 of the larger's pixels, the smaller lung 0.54.
-_SPECK_SHARE = 0.05
+SPECK_SHARE = 0.05
 #: Holes larger than this share of the radiograph stay, where more than one organ bounds them:
 #: the mediastinum may be ringed by lungs, heart and clavicles.
-_HOLE_SHARE = 0.001
+HOLE_SHARE = 0.001
 
 Values = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -57,7 +57,7 @@ def _drop_specks(runs: Runs, values: Values, organ: Organ, joined: tuple[Organ, 
     pieces = connect(replace(runs, labels=values), group)
     areas = np.bincount(pieces[mine], runs.lengths[mine], pieces.max() + 1)
     largest = np.argsort(-areas, kind="stable")[: organ.pieces]
-    kept = largest[areas[largest] >= _SPECK_SHARE * areas[largest[0]]]
+    kept = largest[areas[largest] >= SPECK_SHARE * areas[largest[0]]]
     values[mine & ~np.isin(pieces, kept)] = BACKGROUND
 
 
@@ -84,5 +84,5 @@ def _fill_holes(runs: Runs, values: Values) -> None:
     areas = np.bincount(pieces, runs.lengths)
     for hole in holes:
         alone = np.count_nonzero(borders[hole]) == 1
-        if alone or areas[hole] <= _HOLE_SHARE * rows * columns:
+        if alone or areas[hole] <= HOLE_SHARE * rows * columns:
             values[pieces == hole] = borders[hole].argmax()

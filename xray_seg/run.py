@@ -15,11 +15,12 @@ from .errors import OutputError
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
-from .pipeline import BatchOptions, Summary, run_batch
+from .pipeline import BatchOptions, Stages, Summary, run_batch
 from .segmenter import Segmenter
+from .stores import is_url
 
 #: Of the run itself, within the output folder.
-_HIDDEN = ".xrayseg"
+HIDDEN = ".xrayseg"
 
 Tell = Callable[[Record, Summary], None]
 
@@ -33,6 +34,7 @@ def run(
     begin: Callable[[int], AbstractContextManager[Tell]] = lambda total: nullcontext(
         lambda record, summary: None
     ),
+    stages: Stages | None = None,
 ) -> Summary:
     """Segment everything that the names stand for into ``out``.
 
@@ -44,6 +46,8 @@ def run(
         part: (I, N) to do only the I-th of N parts; its results.csv and run.json are then named
             ``results-I-of-N.csv`` and ``run-I-of-N.json``.
         begin: given the number of inputs, a context whose value is called after each of them.
+        stages: what reads, predicts and writes, ``cluster.on_cluster``'s for instance; None for
+            threads of this process.
 
     Raises:
         OutputError: the output folder cannot be made or written.
@@ -54,11 +58,11 @@ def run(
     if part:
         inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
     try:
-        with _alone(out, mark), Journal(out / _HIDDEN / f"journal{mark}.jsonl") as journal:
+        with hold(out, mark), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
             if not options.overwrite:
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
-                summary = run_batch(inputs, out, segmenter, options, journal, tell)
+                summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
             write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
         facts = _facts(segmenter, options, summary, started)
         write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
@@ -68,12 +72,12 @@ def run(
 
 
 @contextmanager
-def _alone(out: Path, mark: str) -> Iterator[None]:
+def hold(out: Path, mark: str) -> Iterator[None]:
     """Hold the output folder (or one part's journal in it) against a second run at once."""
     import fcntl
 
-    (out / _HIDDEN).mkdir(parents=True, exist_ok=True)
-    with (out / _HIDDEN / f"lock{mark}").open("w") as file:
+    (out / HIDDEN).mkdir(parents=True, exist_ok=True)
+    with (out / HIDDEN / f"lock{mark}").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -91,11 +95,11 @@ def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:
         if record is None or not record.done or item.problem:
             guarded.append(item)
             continue
-        other = Path(record.row["input"])
+        other = record.row["input"]
         try:
-            taken = not other.samefile(item.path)
-        except (OSError, ValueError):  # one of them is gone
-            taken = False
+            taken = other != str(item.path) and not Path(other).samefile(str(item.path))
+        except (OSError, ValueError):  # one of them is gone, or in an object store
+            taken = is_url(other) or is_url(str(item.path))
         if taken:
             problem = (
                 f"{item.path}: its masks would replace those of {other}; give another --out, "

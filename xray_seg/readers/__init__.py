@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
@@ -15,18 +17,38 @@ from .raster import read_raster, sniff
 _HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
 
 
-def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
+def read(
+    source: str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    raw: RawLayout | None = None,
+    name: str | None = None,
+) -> Radiograph:
     """Read a radiograph, by its content: DICOM, raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
 
     Args:
-        path: a file.
+        source: a file's path, its bytes, or an open binary file, which is read to its end.
         raw: layout of headerless files; None for JSRT's 2048 x 2048.
+        name: what the radiograph and errors are named after where ``source`` is no path.
 
     Raises:
         NotARadiograph: the file holds something else, or nothing.
         ReadError: it is damaged, of a kind not supported, or cannot be opened.
     """
-    path = Path(path)
+    if isinstance(source, str | PathLike):
+        return _read_file(Path(source), raw)
+    data = source if isinstance(source, bytes) else bytes(_content(source))
+    name = name or str(getattr(source, "name", "bytes"))
+    path = Path(name)  # which writes s3://bucket as s3:/bucket
+    try:
+        return replace(_read_content(path, data, data[:_HEAD], raw), source=name)
+    except ReadError as error:
+        raise type(error)(str(error).replace(str(path), name, 1)) from error
+
+
+def _content(source: bytearray | memoryview | BinaryIO) -> bytes | bytearray | memoryview:
+    return source if isinstance(source, bytearray | memoryview) else source.read()
+
+
+def _read_file(path: Path, raw: RawLayout | None) -> Radiograph:
     try:
         if path.is_dir():
             raise NotARadiograph(f"{path}: is a folder, not an image file")
@@ -34,17 +56,23 @@ def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
             raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        if not head:
-            raise NotARadiograph(f"{path}: is empty (0 bytes)")
-        if sniff(head):
-            return read_raster(path)
-        if is_dicom(head):
-            return read_dicom(path)
-        if path.stat().st_size != (raw or JSRT).length and _is_other(path, head):
-            raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
-        return read_raw(path, raw or JSRT)
+        return _read_content(path, None, head, raw)
     except OSError as error:
         raise ReadError(f"{path}: {error.strerror or error}") from error
+
+
+def _read_content(path: Path, data: bytes | None, head: bytes, raw: RawLayout | None) -> Radiograph:
+    """Read a file, or ``data`` where they are given; ``head`` is how either begins."""
+    if not head:
+        raise NotARadiograph(f"{path}: is empty (0 bytes)")
+    if sniff(head):
+        return read_raster(path, data)
+    if is_dicom(head):
+        return read_dicom(path, data)
+    length = path.stat().st_size if data is None else len(data)
+    if length != (raw or JSRT).length and _is_other(path, head):
+        raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
+    return read_raw(path, raw or JSRT, data)
 
 
 def _is_other(path: Path, head: bytes) -> str | None:

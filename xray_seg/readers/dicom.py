@@ -7,6 +7,7 @@ window, and the photometric interpretation, which says whether high is dark.
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,8 @@ def is_dicom(head: bytes) -> bool:
     return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
 
 
-def read_dicom(path: Path) -> Radiograph:
-    """Read the first frame of a DICOM image.
+def read_dicom(path: Path, data: bytes | None = None) -> Radiograph:
+    """Read the first frame of a DICOM image, of a file or of ``data`` in its place.
 
     Raises:
         NotARadiograph: it holds no image.
@@ -53,7 +54,7 @@ def read_dicom(path: Path) -> Radiograph:
         ) from error
     warnings.filterwarnings("ignore", module="pydicom")  # on oddities that are read all the same
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        dataset = pydicom.dcmread(path if data is None else BytesIO(data), force=True)
         if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
             kind = getattr(dataset.get("SOPClassUID"), "name", "of no stated kind")
             raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind})")

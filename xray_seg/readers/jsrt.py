@@ -19,7 +19,7 @@ JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
 JSRT_WHITE = 4095
 #: Share of sampled pixels above 12 bits that is still a JSRT film: the worst of the 247 has 0.0001.
-_OUTLIERS = 0.01
+OUTLIERS = 0.01
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class RawLayout:
 JSRT = RawLayout(inverted=True, spacing=JSRT_SPACING_MM)
 
 
-def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
-    """Read a headerless file.
+def read_raw(path: Path, layout: RawLayout = JSRT, data: bytes | None = None) -> Radiograph:
+    """Read a headerless file, or ``data`` in its place.
 
     It is read, not mapped: a file that shrinks, or a disk that fails, under a map ends the process.
 
@@ -58,7 +58,7 @@ def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
         ReadError: its length is not that of the layout.
         NotARadiograph: it has a JSRT file's length but values far outside 12 bits.
     """
-    length = path.stat().st_size
+    length = path.stat().st_size if data is None else len(data)
     if length != layout.length:
         rows, columns = layout.shape
         raise ReadError(
@@ -67,11 +67,14 @@ def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
         )
     dtype = np.dtype(layout.dtype)
     count = layout.shape[0] * layout.shape[1]
-    pixels = np.fromfile(path, dtype, count, offset=layout.header)
+    if data is None:
+        pixels = np.fromfile(path, dtype, count, offset=layout.header)
+    else:
+        pixels = np.frombuffer(data, dtype, count, layout.header)
     if len(pixels) < count:
         raise ReadError(f"{path}: became shorter while it was read")
     pixels = pixels.reshape(layout.shape)
-    if layout == JSRT and np.mean(pixels[::64, ::4] > JSRT_WHITE) > _OUTLIERS:
+    if layout == JSRT and np.mean(pixels[::64, ::4] > JSRT_WHITE) > OUTLIERS:
         raise NotARadiograph(
             f"{path}: has the length of a JSRT file but not its 12-bit values "
             "(if it is a raw film of another kind, give --raw-shape HxW and --raw-dtype)"

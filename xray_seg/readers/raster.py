@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..errors import ReadError
 from ..radiograph import Radiograph
 
 #: ITU-R BT.601: luma of red, green and blue.
-_LUMA = (0.299, 0.587, 0.114)
+LUMA = (0.299, 0.587, 0.114)
 
 #: First bytes (None: any) of each format that imagecodecs decodes, and its name there.
 _SIGNATURES = (
@@ -33,14 +34,14 @@ def sniff(head: bytes) -> str | None:
     return next((name for name, start, _ in _SIGNATURES if head.startswith(start)), None)
 
 
-def read_raster(path: Path) -> Radiograph:
-    """Decode an image file to grey; of a file with several images, the first.
+def read_raster(path: Path, data: bytes | None = None) -> Radiograph:
+    """Decode an image file, or ``data`` in its place, to grey; of several images the first.
 
     Raises:
         ReadError: it cannot be decoded or is no picture of 8 or 16 bits (or floats, in a TIFF).
     """
     try:
-        pixels, name, inverted = _decode(path)
+        pixels, name, inverted = _decode(path, data)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # each codec has exceptions of its own
@@ -49,14 +50,14 @@ def read_raster(path: Path) -> Radiograph:
     return Radiograph(to_grey(pixels, path), inverted, None, str(path), name)
 
 
-def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
+def _decode(path: Path, data: bytes | None) -> tuple[npt.NDArray[Any], str, bool | None]:
     import imagecodecs
     import tifffile
 
-    with path.open("rb") as file:
+    with path.open("rb") if data is None else BytesIO(data) as file:
         name = sniff(file.read(16))
     if name == "TIFF":
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(path if data is None else BytesIO(data)) as tiff:
             page = tiff.pages.first
             if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
                 raise ValueError("CMYK inks, not light; convert it to grey")
@@ -65,7 +66,7 @@ def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
                 pixels = np.moveaxis(page.colormap[:, pixels], 0, -1)
             inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
             return pixels, name, inverted
-    data = path.read_bytes()
+    data = path.read_bytes() if data is None else data
     if name == "JPEG":
         check_jpeg(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
@@ -108,7 +109,7 @@ def _luma(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     red, green, blue = (pixels[..., channel] for channel in range(3))
     if np.array_equal(red, green) and np.array_equal(green, blue):
         return np.ascontiguousarray(red)
-    luma = sum(share * plane for share, plane in zip(_LUMA, (red, green, blue), strict=True))
+    luma = sum(share * plane for share, plane in zip(LUMA, (red, green, blue), strict=True))
     luma = np.asarray(luma)
     return (
         luma.astype(pixels.dtype) if pixels.dtype.kind == "f" else luma.round().astype(pixels.dtype)

@@ -1,0 +1,151 @@
+"""A Ray cluster beside one machine: what a dead node costs, an object store, the overhead.
+
+``python benchmarks/cluster.py``; needs ``pip install '.[ray,s3]' 'moto[server]'``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from xray_seg import Segmenter
+from xray_seg.bench.pipeline import StubEngine, make_films
+from xray_seg.cluster import connected, on_cluster
+from xray_seg.phantom import make_phantom
+from xray_seg.pipeline import BatchOptions, Summary
+from xray_seg.run import run
+
+COUNT, SIDE = 500, 256
+#: Films of 2048 x 2048 for the overhead.
+FILMS = 400
+
+
+def main() -> None:
+    """Print what was found; fails where outputs differ."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        with _store():
+            _deaths(place)
+        _overhead(place)
+
+
+def _deaths(place: Path) -> None:
+    import s3fs
+    from ray.cluster_utils import Cluster
+
+    films = place / "phantoms"
+    films.mkdir()
+    for number in range(COUNT):
+        film = (make_phantom(number, SIDE).radiograph * 255).astype(np.uint8)
+        (films / f"{number:03d}.png").write_bytes(imagecodecs.png_encode(film))
+    s3fs.S3FileSystem().put(str(films), "films/phantoms", recursive=True)
+    segmenter = Segmenter(device="cpu")
+    options = BatchOptions()
+    alone = run([str(films)], place / "alone", segmenter, options)
+    _say("one machine", alone)
+    node = {"num_cpus": 2, "object_store_memory": 400 * 2**20}
+    for title, source in (("folder", str(films)), ("S3", "s3://films/phantoms")):
+        cluster = Cluster(initialize_head=True, head_node_args=node)
+        other = cluster.add_node(**node)
+        told: list[str] = []
+
+        def tell(
+            record: Any,
+            summary: Summary,
+            told: list[str] = told,
+            cluster: Any = cluster,
+            other: Any = other,
+        ) -> None:
+            told.append(record.key)
+            if len(told) == COUNT // 2:
+                cluster.remove_node(other, allow_graceful=False)
+
+        with connected(cluster.address):
+            out = place / title
+            begin = lambda total, tell=tell: nullcontext(tell)  # noqa: E731
+            summary = run([source], out, segmenter, options, None, begin, on_cluster())
+        cluster.shutdown()
+        lines = (out / "results.csv").read_text().replace("s3://films/phantoms", str(films))
+        _hold(len(told) == len(set(told)) == COUNT == summary.done, "each film once")
+        _hold(_files(out) == _files(place / "alone"), "the files")
+        _hold(lines == (place / "alone" / "results.csv").read_text(), "the rows")
+        _say(f"two nodes, one killed half-way, films in {title}: all equal", summary)
+
+
+def _overhead(place: Path) -> None:
+    make_films(place / "few", 16)
+    make_films(place / "films", FILMS)
+    stub: Any = SimpleNamespace(
+        engine=StubEngine(256), model=SimpleNamespace(sha256="0" * 64, name="stub")
+    )
+    for save in (("labels",), ("labels", "overlay")):
+        options = BatchOptions(save=save)
+        rates = []
+        for title, stages in (("threads", None), ("Ray", on_cluster(lambda: StubEngine(256)))):
+            with nullcontext() if stages is None else connected("local"):
+                if stages:  # the workers' start and imports are no part of a long run
+                    run(
+                        [str(place / "few")],
+                        place / f"warm-{len(save)}",
+                        stub,
+                        options,
+                        stages=stages,
+                    )
+                out = place / f"{title}-{len(save)}"
+                began = time.perf_counter()
+                summary = run([str(place / "films")], out, stub, options, stages=stages)
+                rates.append(summary.done / (time.perf_counter() - began))
+            _say(f"stub engine, {', '.join(save)}, {title}", summary)
+        both = [_files(place / f"{title}-{len(save)}") for title in ("threads", "Ray")]
+        _hold(both[0] == both[1], "the files")
+        print(f"ratio {rates[1] / rates[0]:.2f}", flush=True)
+
+
+def _files(out: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for kind in ("labels", "overlay")
+        for path in (out / kind).rglob("*.*")
+    }
+
+
+def _hold(equal: bool, what: str) -> None:
+    if not equal:
+        raise RuntimeError(f"{what}: not as on one machine")
+
+
+def _say(title: str, summary: Summary) -> None:
+    rate = summary.done / summary.seconds
+    print(f"{title}: {summary.done} in {summary.seconds:.1f} s, {rate:.1f}/s", flush=True)
+
+
+def _store() -> Any:
+    """An S3 of this machine with a bucket ``films``."""
+    import s3fs
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "anyone",
+        "AWS_SECRET_ACCESS_KEY": "anything",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    s3fs.S3FileSystem().mkdir("films")
+    return nullcontext()
+
+
+if __name__ == "__main__":
+    main()

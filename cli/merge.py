@@ -1,0 +1,44 @@
+"""``xrayseg merge``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(no_args_is_help=True)
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    metavar="FOLDER...",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="[FOLDER, where there is one]")
+def command(folders: tuple[Path, ...], out: Path | None) -> None:
+    """Bring together what `xrayseg batch --shard I/N` left in one or several output folders.
+
+    Writes results.csv in the order of a run without shards, run.json, and, where OUT is another
+    folder, copies the masks into it. A later `xrayseg batch --out OUT` keeps what the shards did.
+
+    Exit status: 0 all inputs of all shards done, 1 shards are missing or inputs failed,
+    2 wrong usage.
+    """
+    from ..merge import merge
+    from . import console
+
+    if out is None and len(folders) > 1:
+        raise click.UsageError("several folders: give the one to merge them into as --out")
+    out = out or folders[0]
+    merged = merge(folders, out)
+    for index in merged.missing:
+        console.failure(f"shard {index}/{merged.count} is missing or unfinished")
+    console.say(
+        f"{merged.rows} inputs, {merged.failed} failed; one row per input: {out / 'results.csv'}"
+    )
+    if merged.missing:
+        shards = " ".join(f"{index}/{merged.count}" for index in merged.missing)
+        console.say(f"Run these with --shard, then merge again: {shards}")
+    if merged.missing or merged.failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,235 @@
+"""A batch on a Ray cluster of two nodes is the batch on one machine, whatever dies on the way."""
+
+import csv
+import os
+import sys
+from types import SimpleNamespace
+
+import imagecodecs
+import numpy as np
+import pytest
+
+pytest.importorskip("ray.data")
+
+from xray_seg import cluster, pipeline
+from xray_seg.cli import main
+from xray_seg.errors import ClusterError
+from xray_seg.phantom import make_phantom
+from xray_seg.pipeline import BatchOptions
+from xray_seg.run import run
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray and what it stands on
+SIZE = 32
+
+
+class Bands:
+    """An engine that needs no weights: classes by brightness."""
+
+    name, precision, device, size, batch_size = "bands", "exact", "cpu", SIZE, 3
+
+    def predict(self, grids):
+        classes = np.minimum((grids * 4).astype(int), 3)
+        return np.where(classes[..., None] == np.arange(4), 0.97, 0.01).astype(np.float32)
+
+
+SEGMENTER = SimpleNamespace(engine=Bands(), model=SimpleNamespace(sha256="0" * 64, name="bands"))
+
+
+@pytest.fixture(scope="module")
+def store():
+    """An S3 of this machine with an empty bucket, which workers find by the environment."""
+    moto = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs")
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    facts = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "anyone",
+        "AWS_SECRET_ACCESS_KEY": "anything",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in facts.items():
+            patch.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir("films")
+        yield
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def nodes(store):
+    """Two nodes of two cores each, on this machine, and this process as their driver."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    small = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
+    noticing = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
+    made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": noticing})
+    made.add_node(**small)
+    with cluster.connected(made.address):
+        yield made
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("films")
+    for number in range(24):
+        film = (make_phantom(number, 64).radiograph * 255).astype(np.uint8)
+        path = folder / f"ward {number % 2}" / f"f{number:02d}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(imagecodecs.png_encode(film))
+    (folder / "ward 0" / "bad.png").write_text("no film")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(films, tmp_path_factory):
+    """What one machine makes of them."""
+    out = tmp_path_factory.mktemp("alone")
+    run([str(films)], out, SEGMENTER, BatchOptions())
+    return out
+
+
+def on_nodes(names, out, tell=lambda record: None, **options):
+    """The counts, and the keys that were told of."""
+    from contextlib import nullcontext
+
+    told = []
+
+    def note(record, summary):
+        told.append(record.key)
+        tell(record)
+
+    summary = run(
+        list(map(str, names)),
+        out,
+        SEGMENTER,
+        BatchOptions(**options),
+        begin=lambda total: nullcontext(note),
+        stages=cluster.on_cluster(Bands),
+    )
+    assert len(told) == len(set(told)) == summary.total
+    return summary.done, summary.kept, summary.failed
+
+
+def files(out):
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for kind in ("labels", "overlay", "organs")
+        for path in (out / kind).rglob("*.*")
+    }
+
+
+def rows(out):
+    with (out / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_cluster_leaves_what_one_machine_leaves(nodes, films, alone, tmp_path):
+    assert on_nodes([films], tmp_path) == (24, 0, 1)
+    assert (tmp_path / "results.csv").read_bytes() == (alone / "results.csv").read_bytes()
+    assert files(tmp_path) == files(alone)
+    assert len(files(alone)) == 48
+    assert on_nodes([films], tmp_path) == (0, 24, 1)
+
+
+def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_BLOCK", 1)
+    extra = nodes.add_node(num_cpus=2, object_store_memory=200 * 2**20)
+    told = []
+
+    def tell(record):
+        told.append(record)
+        if len(told) == 8:
+            nodes.remove_node(extra, allow_graceful=False)
+
+    assert on_nodes([films], tmp_path, tell, save=("labels",)) == (24, 0, 1)
+    assert (tmp_path / "results.csv").read_bytes() == (alone / "results.csv").read_bytes()
+    assert files(tmp_path) == {
+        name: data for name, data in files(alone).items() if name.startswith("labels/")
+    }
+
+
+def test_films_of_an_object_store_need_no_local_copy(nodes, films, alone, tmp_path, store):
+    import s3fs
+
+    s3fs.S3FileSystem().put(str(films), "films/deep", recursive=True)
+    assert on_nodes(["s3://films/deep"], tmp_path) == (24, 0, 1)
+    assert files(tmp_path) == files(alone)
+    for found, expected in zip(rows(tmp_path), rows(alone), strict=True):
+        assert found["input"] == expected["input"].replace(str(films), "s3://films/deep")
+        assert found | {"input": "", "error": ""} == expected | {"input": "", "error": ""}
+    assert on_nodes(["s3://films/deep/*/*.png"], tmp_path) == (0, 24, 1)
+
+
+def test_a_film_that_ends_its_worker_costs_only_itself(nodes, films, alone, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "_RETRIES", 0)
+
+    def deadly(item, *rest):
+        if item.key.endswith("f07"):
+            os._exit(1)
+        return pipeline.prepare(item, *rest)
+
+    monkeypatch.setattr(cluster, "prepare", deadly)
+    read = cluster._read
+
+    def reading(batch, *rest):
+        before, cluster.prepare = cluster.prepare, deadly  # in the worker
+        try:
+            return read(batch, *rest)
+        finally:
+            cluster.prepare = before
+
+    monkeypatch.setattr(cluster, "_read", reading)
+    assert on_nodes([films], tmp_path) == (23, 0, 2)
+    (lost,) = (row for row in rows(tmp_path) if row["input"].endswith("f07.png"))
+    assert "its worker died 2 times" in lost["error"]
+    expected = {name: data for name, data in files(alone).items() if "f07" not in name}
+    assert files(tmp_path) == expected
+    monkeypatch.undo()
+    assert on_nodes([films], tmp_path) == (1, 23, 1)
+
+
+def test_an_engine_that_cannot_be_opened_is_named(nodes, films, tmp_path):
+    def missing():
+        raise FileNotFoundError("no such weights")
+
+    with pytest.raises(ClusterError, match="no such weights"):
+        run([str(films)], tmp_path, SEGMENTER, BatchOptions(), stages=cluster.on_cluster(missing))
+
+
+def test_the_command_with_the_shipped_weights(nodes, films, tmp_path):
+    for out, how in (("out", ["--cluster", "auto"]), ("alone", [])):
+        where = [str(films / "ward 0"), "--out", str(tmp_path / out), "-q", "--device", "cpu"]
+        with pytest.raises(SystemExit) as stop:
+            main(["batch", *where, *how])
+        assert stop.value.code == 1  # one is no film
+    assert files(tmp_path / "out") == files(tmp_path / "alone")
+    assert rows(tmp_path / "out") == rows(tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("nodes_", "on_gpu", "expected"),
+    [
+        ([{"CPU": 2}], False, (1, 1, 0)),
+        ([{"CPU": 16}], False, (3, 4, 0)),
+        ([{"CPU": 16}, {"CPU": 32}, {}], False, (10, 4, 0)),
+        ([{"CPU": 8, "GPU": 2}, {"CPU": 64}], True, (2, 1, 1)),
+    ],
+)
+def test_cores_and_gpus_are_shared_out(nodes_, on_gpu, expected):
+    found = cluster.plan(nodes_, on_gpu)
+    assert (found.engines, found.cores, found.gpus) == expected
+    assert found.blocks >= 8
+
+
+def test_a_cluster_without_what_is_needed_is_refused():
+    with pytest.raises(ClusterError, match="no GPU"):
+        cluster.plan([{"CPU": 8}], True)
+    with pytest.raises(ClusterError, match="two cores"):
+        cluster.plan([{"CPU": 1}, {"GPU": 1}], False)

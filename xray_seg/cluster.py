@@ -1,0 +1,324 @@
+"""A batch on a Ray cluster: the pipeline's three stages as tasks, actors and tasks of Ray Data.
+
+Reading and writing are CPU tasks; a pool of actors, one per GPU or per few cores, each holds the
+weights. Ray Data streams blocks of films between them and holds back a stage whose successor lags.
+What a dead worker or node had is done again; what is lost for good is tried once more film by film,
+so that a film that ends its worker costs nobody but itself.
+
+This process keeps the journal: a film counts as done when its record has arrived here.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .engines import Engine
+from .errors import ClusterError
+from .inputs import Input
+from .journal import Record, failed_row
+from .pipeline import BatchOptions, Ready, Stages, Summary, finish, predict, prepare
+from .polarity import Fitted
+from .segmenter import Segmenter
+
+#: Films that are handed to Ray at once; memory here grows with it, not with the list of inputs.
+_WAVE = 20_000
+#: Films a block at most.
+_BLOCK = 16
+#: Cores of an engine without a GPU, at most: more serve one film little.
+_ENGINE_CORES = 4
+#: Cores that Ray reckons for a task that reads or writes: half its time it waits for the store.
+_TASK_CORES = 0.5
+#: How often a task or actor is begun anew after the death of its worker.
+_RETRIES = 3
+#: Kinds of output that need no more of a film than its shape.
+_WITHOUT_PIXELS = frozenset(("labels", "organs", "probabilities", "rle"))
+
+Block = dict[str, Any]
+Todo = tuple[Input, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a cluster is shared out.
+
+    Attributes:
+        engines: actors at most.
+        cores: of each, and threads of its engine.
+        gpus: of each.
+        blocks: blocks a wave at least, so that all cores have work.
+    """
+
+    engines: int
+    cores: int
+    gpus: int
+    blocks: int
+
+
+def plan(nodes: list[dict[str, float]], on_gpu: bool) -> Plan:
+    """Share out nodes, each given as its resources by Ray's names (``CPU``, ``GPU``).
+
+    Raises:
+        ClusterError: none of them has what an engine needs.
+    """
+    cores = [int(node.get("CPU", 0)) for node in nodes]
+    gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    if on_gpu:
+        if not gpus:
+            raise ClusterError("the cluster has no GPU; give --device cpu")
+        return Plan(gpus, 1, 1, 4 * max(1, sum(cores)))
+    usable = [count for count in cores if count > 1]
+    if not usable:
+        raise ClusterError("no node of the cluster has two cores, one to read and one to predict")
+    each = min(_ENGINE_CORES, max(1, min(usable) // 2))
+    # Of each node a core is left for reading and writing.
+    engines = sum((count - 1) // each for count in usable)
+    return Plan(engines, each, 0, 4 * sum(cores))
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Be a driver of a Ray cluster within the block.
+
+    Args:
+        address: ``local`` to start one on this machine, ``auto`` for the one that this machine is
+            a node of, or where it is.
+
+    Raises:
+        ClusterError: Ray is not installed, or there is no cluster.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ClusterError(
+            "--cluster needs Ray: pip install 'xray-seg[ray]', here and on each node"
+        ) from error
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its failures become records
+    ours = not ray.is_initialized()
+    if ours:
+        try:
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ClusterError(f"--cluster {address}: cannot connect: {error}") from error
+    try:
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def plan_segmenter(weights: str | None, engine: str, precision: str, device: str) -> Segmenter:
+    """A Segmenter for a connected cluster; its engine is opened here only where it has no GPU.
+
+    Raises:
+        WeightsError, EngineError: as Segmenter.
+    """
+    import ray
+
+    wants_gpu = device.startswith("gpu") or (device == "auto" and precision != "int8")
+    if engine == "litert" or not wants_gpu or not ray.cluster_resources().get("GPU"):
+        return Segmenter(weights, engine, precision, "cpu" if device == "auto" else device)
+    from .model_card import load_model
+
+    model = load_model(weights)
+    chosen = SimpleNamespace(
+        name="saved-model",
+        precision="float16" if precision == "auto" else precision,
+        device="gpu:0",
+        size=model.size,
+        batch_size=64,
+    )
+    planned: Any = SimpleNamespace(model=model, engine=chosen)
+    return planned
+
+
+def on_cluster(open_engine: Callable[[], Engine] | None = None) -> Stages:
+    """Stages for run() and run_batch() that work on the connected cluster.
+
+    Args:
+        open_engine: called once in each actor; None for the segmenter's engine.
+    """
+
+    def stages(
+        todo: Iterator[Todo],
+        out: Path,
+        segmenter: Segmenter,
+        options: BatchOptions,
+        summary: Summary,
+        settle: Callable[[Record], None],
+    ) -> None:
+        import ray
+
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        engine = segmenter.engine
+        shares = plan(alive, engine.device.startswith("gpu"))
+        opened = open_engine or _opener(segmenter, shares)
+        work = _Work(out.absolute(), options, engine.size, engine.batch_size, opened, shares)
+        todo = iter(todo)
+        while wave := list(islice(todo, _WAVE)):
+            _run_wave(wave, work, summary, settle)
+
+    return stages
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the stages need to know."""
+
+    out: Path
+    options: BatchOptions
+    size: int
+    batch_size: int
+    open_engine: Callable[[], Engine]
+    plan: Plan
+
+
+def _opener(segmenter: Segmenter, shares: Plan) -> Callable[[], Engine]:
+    folder, engine = segmenter.model.folder.absolute(), segmenter.engine
+    device = "gpu" if engine.device.startswith("gpu") else "cpu"
+    how = engine.name, engine.precision, device
+    return lambda: Segmenter(folder, *how, threads=shares.cores).engine
+
+
+def _run_wave(
+    wave: list[Todo], work: _Work, summary: Summary, settle: Callable[[Record], None]
+) -> None:
+    """All films of a wave: in blocks, then what was lost one by one, then as failures."""
+    waiting = {item.key: (item, fingerprint) for item, fingerprint in wave}
+    block = max(1, min(_BLOCK, len(wave) // work.plan.blocks))
+    for size in (block, 1):
+        if waiting:
+            for record, seconds in _stream(list(waiting.values()), size, work):
+                summary.engine_seconds += seconds
+                if waiting.pop(record.key, None):  # a task that ran twice counts once
+                    settle(record)
+    for item, fingerprint in waiting.values():
+        reason = f"{item.path}: its worker died {2 * (_RETRIES + 1)} times; try it on one machine"
+        settle(Record(item.key, fingerprint, failed_row(item.path, reason)))
+
+
+def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record, float]]:
+    """Records as they are finished, each with its share of an engine's time."""
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # what is missing in the end is seen by its key
+    task: dict[str, Any] = {"num_cpus": _TASK_CORES, "max_retries": _RETRIES}
+    films = ray.data.from_items(
+        [{"todo": pickle.dumps(each)} for each in todo],
+        override_num_blocks=-(-len(todo) // block),
+    )
+    pool = ActorPoolStrategy(min_size=1, max_size=work.plan.engines)
+    done = (
+        films.map_batches(_read, batch_size=None, fn_args=(work.size, work.options), **task)
+        .map_batches(
+            _Engines,
+            batch_size=work.batch_size,
+            fn_constructor_args=(work.open_engine,),
+            compute=pool,
+            num_cpus=work.plan.cores,
+            num_gpus=work.plan.gpus or None,
+            max_restarts=_RETRIES,
+            max_task_retries=_RETRIES,
+        )
+        .map_batches(_write, batch_size=None, fn_args=(work.out, work.options), **task)
+    )
+    try:
+        for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+            for record, seconds in zip(batch["record"], batch["seconds"], strict=True):
+                yield pickle.loads(record), float(seconds)  # noqa: S301
+    except ray.exceptions.RayError as error:
+        raise ClusterError(f"the cluster cannot go on: {error}") from error
+
+
+def _read(batch: Block, size: int, options: BatchOptions) -> Block:
+    """Files to grids; of a film that could not be read the grid is empty."""
+    grids = np.zeros((len(batch["todo"]), size, size), np.float32)
+    packed = []
+    for each, grid in zip(batch["todo"], grids, strict=True):
+        item, fingerprint = pickle.loads(each)  # noqa: S301 - our own, here and below
+        ready = prepare(item, fingerprint, size, options)
+        if ready.fitted is not None:
+            grid[:] = ready.fitted.grid
+        packed.append(_pack(ready, keep=not _WITHOUT_PIXELS.issuperset(options.save)))
+    return {"ready": packed, "grid": grids}
+
+
+def _pack(ready: Ready, keep: bool) -> bytes:
+    """Without the grid, which travels beside it, and without pixels that no one will ask for."""
+    if ready.fitted is None:
+        return pickle.dumps((ready, None))
+    film = ready.fitted.radiograph
+    shape = film.shape
+    film = film if keep else replace(film, pixels=np.empty(0, np.uint8))
+    fitted = replace(ready.fitted, radiograph=film, grid=np.empty(0, np.float32))
+    return pickle.dumps((replace(ready, fitted=fitted), shape), protocol=5)
+
+
+def _unpack(packed: bytes) -> Ready:
+    ready, shape = pickle.loads(packed)  # noqa: S301
+    if ready.fitted is None or ready.fitted.radiograph.pixels.size:
+        found: Ready = ready
+        return found
+    film = replace(ready.fitted.radiograph, pixels=np.broadcast_to(np.uint8(0), shape))
+    return replace(ready, fitted=replace(ready.fitted, radiograph=film))
+
+
+class _Engines:
+    """An actor that holds an engine."""
+
+    def __init__(self, open_engine: Callable[[], Engine]) -> None:
+        self._segmenter: Any = SimpleNamespace(engine=open_engine())
+
+    def __call__(self, batch: Block) -> Block:
+        """Grids to probabilities, or to the reason why there are none."""
+        began = time.perf_counter()
+        outcomes = predict(self._segmenter, list(batch["grid"]))
+        shape = next((o.shape for o in outcomes if not isinstance(o, str)), (1, 1, 1))
+        probabilities = np.zeros((len(outcomes), *shape), np.float32)
+        for slot, outcome in zip(probabilities, outcomes, strict=True):
+            if not isinstance(outcome, str):
+                slot[:] = outcome
+        seconds = (time.perf_counter() - began) / len(outcomes)
+        return {
+            "ready": batch["ready"],
+            "probabilities": probabilities,
+            "failure": [each if isinstance(each, str) else "" for each in outcomes],
+            "seconds": np.full(len(outcomes), seconds),
+        }
+
+
+def _write(batch: Block, out: Path, options: BatchOptions) -> Block:
+    """Probabilities to files and records."""
+    columns = batch["ready"], batch["probabilities"], batch["failure"]
+    records = [_finish(*each, out, options) for each in zip(*columns, strict=True)]
+    return {"record": [pickle.dumps(each) for each in records], "seconds": batch["seconds"]}
+
+
+def _finish(
+    packed: bytes,
+    probabilities: npt.NDArray[np.float32],
+    failure: str,
+    out: Path,
+    options: BatchOptions,
+) -> Record:
+    ready = _unpack(packed)
+    fitted: Fitted | None = ready.fitted
+    if fitted is None:
+        row = failed_row(ready.item.path, ready.error)
+        return Record(ready.item.key, ready.fingerprint, row)
+    return finish(ready, fitted, failure or np.asarray(probabilities), out, options)
