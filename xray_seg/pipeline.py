@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from .engines import available_cores
 from .errors import XraySegError
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
+from .model_card import Model
 from .polarity import Fitted, fit
 from .readers import RawLayout, read
 from .segmenter import Segmenter, restore
@@ -43,6 +45,7 @@ class BatchOptions:
         raw: layout of headerless files; None for JSRT's.
         spacing: mm between pixels of every input, over what its file states; None to believe it.
         inverted: polarity of every input, over what its file states; None to believe it.
+        sides: whether outputs tell right and left apart.
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
@@ -53,6 +56,7 @@ class BatchOptions:
     raw: RawLayout | None = None
     spacing: float | None = None
     inverted: bool | None = None
+    sides: bool = False
     overwrite: bool = False
     batch_size: int | None = None
     workers: int | None = None
@@ -182,6 +186,7 @@ def _run_stages(
     readers = ThreadPoolExecutor(workers, "read")
     writers = ThreadPoolExecutor(workers, "write")
     writing: deque[Future[Record]] = deque()
+    finish = partial(_finish, model=segmenter.model, out=out, options=options)
 
     def settle_oldest() -> None:
         record = writing[0].result()  # it stays in the queue while an interruption may come
@@ -200,7 +205,7 @@ def _run_stages(
             outcomes = _predict(segmenter, [fitted.grid for _, fitted in batch])
             summary.engine_seconds += time.perf_counter() - began
             for (ready, fitted), outcome in zip(batch, outcomes, strict=True):
-                writing.append(writers.submit(_finish, ready, fitted, outcome, out, options))
+                writing.append(writers.submit(finish, ready, fitted, outcome))
             while len(writing) > batch_size + workers or (writing and writing[0].done()):
                 settle_oldest()
         while writing:
@@ -266,6 +271,7 @@ def _finish(
     ready: _Ready,
     fitted: Fitted,
     outcome: npt.NDArray[np.float32] | str,
+    model: Model,
     out: Path,
     options: BatchOptions,
 ) -> Record:
@@ -274,11 +280,11 @@ def _finish(
     try:
         if isinstance(outcome, str):
             raise XraySegError(outcome)
-        result = restore(fitted, outcome)
-        paths = save_outputs(out, item.key, options.save, options.suffix, result)
-        outputs = [path.relative_to(out).as_posix() for path in paths]
+        result = restore(fitted, outcome, model=model)
+        made = save_outputs(out, item.key, options.save, options.suffix, result, options.sides)
+        outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
-        row = done_row(item.path, labels, result.radiograph, result.measurements)
+        row = done_row(item.path, labels, result.radiograph, result.measurements, made.notes)
         return Record(item.key, ready.fingerprint, row, outputs)
     except XraySegError as error:
         row = failed_row(item.path, f"{item.path}: {error}")
