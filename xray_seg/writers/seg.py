@@ -99,6 +99,8 @@ def save_dicom_seg(path: Path, masks: Masks) -> Path:
     header = _read_header(Path(source))
     try:
         data = _encode(_segmentation(header, masks, Path(source)))
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # highdicom checks what the header says in many places
         reason = " ".join(str(error).split()) or type(error).__name__
         raise NotMade(f"the film's header does not allow it: {reason}") from error
@@ -131,29 +133,34 @@ def _segmentation(header: Dataset, masks: Masks, path: Path) -> Segmentation:
     planes = np.stack([masks.labels == part.label for part in masks.parts], axis=-1)
     day, time = _made(header, path)
     uid = _uids(header, masks)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on oddities of the header, which are the film's
-        seg = highdicom.seg.Segmentation(
-            source_images=[_stand_in(header)],
-            pixel_array=planes[None].astype(np.uint8),
-            segmentation_type="BINARY",
-            segment_descriptions=described,
-            series_instance_uid=uid("series"),
-            series_number=_series_number(header),
-            sop_instance_uid=uid("instance"),
-            instance_number=1,
-            manufacturer="xray-seg",
-            manufacturer_model_name=model.name if model else "xray-seg",
-            software_versions=__version__,
-            device_serial_number=model.sha256 if model else __version__,
-            content_label="CHEST",
-            content_description="Clavicles, heart and lungs",
-            series_description="Clavicles, heart and lungs",
-            content_date=day,
-            content_time=time,
-            transfer_syntax_uid=ExplicitVRLittleEndian,
-            omit_empty_frames=False,
-        )
+    # On oddities of the header, which are the film's; not undone, as other threads write, too.
+    for module in ("pydicom", "highdicom"):
+        warnings.filterwarnings("ignore", module=module)
+    seg = highdicom.seg.Segmentation(
+        source_images=[_stand_in(header)],
+        pixel_array=planes[None].astype(np.uint8),
+        segmentation_type="BINARY",
+        segment_descriptions=described,
+        series_instance_uid=uid("series"),
+        series_number=_series_number(header),
+        sop_instance_uid=uid("instance"),
+        instance_number=1,
+        manufacturer="xray-seg",
+        manufacturer_model_name=model.name if model else "xray-seg",
+        software_versions=__version__,
+        device_serial_number=model.sha256 if model else __version__,
+        content_label="CHEST",
+        content_description="Clavicles, heart and lungs",
+        series_description="Clavicles, heart and lungs",
+        content_date=day,
+        content_time=time,
+        specific_character_set=None,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        omit_empty_frames=False,
+    )
+    if "SpecificCharacterSet" in header:  # whatever it is, as names are copied in it
+        seg.SpecificCharacterSet = header.SpecificCharacterSet
+    seg.ContentCreatorName = ""  # of type 2 (PS3.3, 10.9.1): there is no such person
     _refer_to(header, seg)
     _settle(seg, uid("dimensions"))
     return seg
