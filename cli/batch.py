@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..writers import KINDS
+from ..writers import KINDS, check_kinds
 from .options import engine_options, kinds, positive, shape, shard
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
     default="tiff",
     show_default=True,
     help="Of label maps and organ masks.",
+)
+@click.option(
+    "--sides",
+    is_flag=True,
+    help="Tell right and left lungs and clavicles apart, as the patient's: right is on the "
+    "image's left.",
 )
 @click.option(
     "--raw-shape", type=shape, metavar="HxW", help="Headerless files that are not 2048x2048."
@@ -82,17 +88,24 @@ def command(**options: Any) -> None:
 
     Writes labels/ and overlay/, results.csv with a row per input, and run.json. What an earlier
     run did with the same input, weights and settings is kept. Label maps: 0 background,
-    1 clavicles, 2 heart, 3 lungs.
+    1 clavicles, 2 heart, 3 lungs; with --sides 1 right clavicle, 2 heart, 3 right lung,
+    4 left clavicle, 5 left lung. --save rle and contours also make coco.json of all images, and
+    chexmask makes chexmask.csv; docs/outputs.md describes each kind.
 
     Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
     """
+    from ..errors import OutputError
     from ..pipeline import BatchOptions
     from ..run import run
     from ..segmenter import Segmenter
 
     if options["auto_invert"] and options["inverted"] is not None:
         raise click.UsageError("--auto-invert contradicts --invert and --no-invert")
+    try:
+        check_kinds(options["save"])
+    except OutputError as error:
+        raise click.UsageError(str(error)) from error
     names = list(_names(options["inputs"]))
     batch_options = BatchOptions(
         save=options["save"],
@@ -100,6 +113,7 @@ def command(**options: Any) -> None:
         raw=_raw_layout(options),
         spacing=options["spacing"],
         inverted=options["inverted"],
+        sides=options["sides"],
         overwrite=options["overwrite"],
         batch_size=options["batch_size"],
         workers=options["workers"],

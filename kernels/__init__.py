@@ -9,10 +9,16 @@ from .components import connect as connect
 from .components import find_runs as find_runs
 from .components import neighbours as neighbours
 from .components import paint_runs as paint_runs
+from .contours import trace as trace
 from .masks import merge_masks as merge_masks
 from .overlay import blend as blend
 from .resample import area_fractions as area_fractions
 from .resample import area_mean as area_mean
 from .restore import upsample_argmax as upsample_argmax
 from .restore import upsample_plane as upsample_plane
+from .runlengths import alternating_counts as alternating_counts
+from .runlengths import coco_string as coco_string
+from .runlengths import column_major_runs as column_major_runs
+from .runlengths import row_major_runs as row_major_runs
+from .runlengths import start_lengths as start_lengths
 from .warp import warp as warp

@@ -89,3 +89,42 @@ def slow_sample(plane: np.ndarray, row: float, column: float, fill: float) -> fl
         for x in range(columns):
             total += max(0, 1 - abs(row - y)) * max(0, 1 - abs(column - x)) * float(plane[y, x])
     return total
+
+
+def slow_counts(mask: np.ndarray) -> list[int]:
+    """Pixels outside and inside by turns, down the columns, outside first."""
+    counts, inside = [0], False
+    for x in range(mask.shape[1]):
+        for y in range(mask.shape[0]):
+            if bool(mask[y, x]) != inside:
+                counts.append(0)
+                inside = not inside
+            counts[-1] += 1
+    return counts
+
+
+def slow_paint(pairs: str, shape: tuple[int, int]) -> np.ndarray:
+    """The mask of row-major pairs of a first pixel, from 1, and a length."""
+    mask = np.zeros(shape[0] * shape[1], bool)
+    numbers = [int(word) for word in pairs.split()]
+    for first, length in zip(numbers[::2], numbers[1::2], strict=True):
+        for place in range(first, first + length):
+            assert not mask[place - 1]
+            mask[place - 1] = True
+    return mask.reshape(shape)
+
+
+def slow_fill(polygon, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels whose centre a ray to the left leaves by an odd number of sides."""
+    mask = np.zeros(shape, bool)
+    corners = [tuple(int(number) for number in point) for point in polygon]
+    sides = list(zip(corners, corners[1:] + corners[:1], strict=True))
+    for y in range(shape[0]):
+        crossings = [
+            x0 + (y + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+            for (x0, y0), (x1, y1) in sides
+            if min(y0, y1) < y + 0.5 < max(y0, y1)
+        ]
+        for x in range(shape[1]):
+            mask[y, x] = sum(place < x + 0.5 for place in crossings) % 2
+    return mask

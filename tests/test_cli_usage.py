@@ -87,7 +87,7 @@ def test_the_version_is_the_packages(xrayseg, option):
         (["batch", "film.png"], "--out"),
         (["batch", "-o", "masks"], "INPUT"),
         (["batch", "film.png", "-o", "masks", "--sve", "labels"], "--sve"),
-        (["batch", "film.png", "-o", "masks", "--save", "labels,rle"], "organs, overlay"),
+        (["batch", "film.png", "-o", "masks", "--save", "labels,svg"], "organs, overlay"),
         (["batch", "film.png", "-o", "masks", "--save", ","], "organs, overlay"),
         (["batch", "film.png", "-o", "masks", "--format", "jpg"], "tiff"),
         (["batch", "film.png", "-o", "masks", "--engine", "onnx"], "litert"),

@@ -60,6 +60,15 @@ PARTS = (
 )
 
 
+#: What a label map of organs can hold, told in the same way.
+WHOLE = tuple(Part(organ.name, organ, "", organ.label) for organ in ORGANS)
+
+
+def parts_with(sides: bool) -> tuple[Part, ...]:
+    """What outputs name: right and left, or the organs."""
+    return PARTS if sides else WHOLE
+
+
 def part_of(organ: Organ, side: str = "") -> Part:
     """The part of an organ on a side."""
     return next(part for part in PARTS if part.organ is organ and part.side == side)

@@ -28,6 +28,7 @@ from .engines import Engine
 from .errors import ClusterError
 from .inputs import Input
 from .journal import Record, failed_row
+from .model_card import Model
 from .pipeline import BatchOptions, Ready, Stages, Summary, finish, predict, prepare
 from .polarity import Fitted
 from .segmenter import Segmenter
@@ -165,7 +166,8 @@ def on_cluster(open_engine: Callable[[], Engine] | None = None) -> Stages:
         engine = segmenter.engine
         shares = plan(alive, engine.device.startswith("gpu"))
         opened = open_engine or _opener(segmenter, shares)
-        work = _Work(out.absolute(), options, engine.size, engine.batch_size, opened, shares)
+        sizes = engine.size, engine.batch_size
+        work = _Work(out.absolute(), options, segmenter.model, *sizes, opened, shares)
         todo = iter(todo)
         while wave := list(islice(todo, _WAVE)):
             _run_wave(wave, work, summary, settle)
@@ -179,6 +181,7 @@ class _Work:
 
     out: Path
     options: BatchOptions
+    model: Model
     size: int
     batch_size: int
     open_engine: Callable[[], Engine]
@@ -235,7 +238,7 @@ def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record,
             max_restarts=_RETRIES,
             max_task_retries=_RETRIES,
         )
-        .map_batches(_write, batch_size=None, fn_args=(work.out, work.options), **task)
+        .map_batches(_write, batch_size=None, fn_args=(work.model, work.out, work.options), **task)
     )
     try:
         for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
@@ -302,10 +305,10 @@ class _Engines:
         }
 
 
-def _write(batch: Block, out: Path, options: BatchOptions) -> Block:
+def _write(batch: Block, model: Model, out: Path, options: BatchOptions) -> Block:
     """Probabilities to files and records."""
     columns = batch["ready"], batch["probabilities"], batch["failure"]
-    records = [_finish(*each, out, options) for each in zip(*columns, strict=True)]
+    records = [_finish(*each, model, out, options) for each in zip(*columns, strict=True)]
     return {"record": [pickle.dumps(each) for each in records], "seconds": batch["seconds"]}
 
 
@@ -313,6 +316,7 @@ def _finish(
     packed: bytes,
     probabilities: npt.NDArray[np.float32],
     failure: str,
+    model: Model,
     out: Path,
     options: BatchOptions,
 ) -> Record:
@@ -321,4 +325,4 @@ def _finish(
     if fitted is None:
         row = failed_row(ready.item.path, ready.error)
         return Record(ready.item.key, ready.fingerprint, row)
-    return finish(ready, fitted, failure or np.asarray(probabilities), out, options)
+    return finish(ready, fitted, failure or np.asarray(probabilities), model, out, options)

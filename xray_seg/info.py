@@ -20,6 +20,7 @@ _PACKAGES = (
     "tifffile",
     "pydicom",
     "python-gdcm",
+    "highdicom",
     "click",
     "rich",
 )

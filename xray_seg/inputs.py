@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .stores import Remote, find_remote, is_url
-from .writers import KINDS
+from .writers import FOLDERS, GATHERED
 
-#: Files that a run leaves in its output folder beside the folders of KINDS.
-_RUN_FILES = re.compile(r"(results|run)(-\d+-of-\d+)?\.(csv|json)|part-[-\w]+\.parquet")
+#: Files that a run leaves in its output folder beside FOLDERS.
+_RUN_FILES = re.compile(
+    rf"(results|run|{'|'.join(GATHERED)})(-\d+-of-\d+)?\.(csv|json)|part-[-\w]+\.parquet"
+)
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
 _IMAGE_SUFFIXES = (".img", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".gif", ".bmp", ".jp2")
@@ -132,7 +134,7 @@ def _walk(folder: Path, out: Path | None, base: Path | None = None) -> Iterator[
         )
         if here == folder and here.resolve() == out:
             # Films and masks share a folder: what an earlier run left here is no film.
-            folders[:] = [below for below in folders if below not in KINDS]
+            folders[:] = [below for below in folders if below not in FOLDERS]
             files = [name for name in files if not _RUN_FILES.fullmatch(name)]  # noqa: PLW2901
         for name in folders:
             path = here / name

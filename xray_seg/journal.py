@@ -68,14 +68,18 @@ class Record:
 
 
 def done_row(
-    path: Path | Remote, labels: str, radiograph: Radiograph, measures: Measurements
+    path: Path | Remote,
+    labels: str,
+    radiograph: Radiograph,
+    measures: Measurements,
+    more: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """The row of an input that was segmented."""
+    """The row of an input that was segmented; ``more`` are notes besides the film's own."""
     spacing = radiograph.spacing or (None, None)
     row: dict[str, Any] = {
         "input": str(path),
         "status": "ok",
-        "notes": "; ".join((*radiograph.notes, *measures.notes)),
+        "notes": "; ".join((*radiograph.notes, *measures.notes, *more)),
         "labels": labels,
         "format": radiograph.format,
         "height_px": radiograph.shape[0],

@@ -29,6 +29,7 @@ from .engines import available_cores
 from .errors import XraySegError
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
+from .model_card import Model
 from .parts import Parts, pack
 from .polarity import Fitted, fit
 from .readers import RawLayout, read
@@ -47,6 +48,7 @@ class BatchOptions:
         raw: layout of headerless files; None for JSRT's.
         spacing: mm between pixels of every input, over what its file states; None to believe it.
         inverted: polarity of every input, over what its file states; None to believe it.
+        sides: whether outputs tell right and left apart.
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
@@ -58,6 +60,7 @@ class BatchOptions:
     raw: RawLayout | None = None
     spacing: float | None = None
     inverted: bool | None = None
+    sides: bool = False
     overwrite: bool = False
     batch_size: int | None = None
     workers: int | None = None
@@ -231,7 +234,8 @@ def run_stages(
             outcomes = predict(segmenter, [fitted.grid for _, fitted in batch])
             summary.engine_seconds += time.perf_counter() - began
             for (ready, fitted), outcome in zip(batch, outcomes, strict=True):
-                writing.append(writers.submit(finish, ready, fitted, outcome, out, options))
+                given = ready, fitted, outcome, segmenter.model, out, options
+                writing.append(writers.submit(finish, *given))
             while len(writing) > batch_size + workers or (writing and writing[0].done()):
                 settle_oldest()
         while writing:
@@ -300,6 +304,7 @@ def finish(
     ready: Ready,
     fitted: Fitted,
     outcome: npt.NDArray[np.float32] | str,
+    model: Model,
     out: Path,
     options: BatchOptions,
 ) -> Record:
@@ -307,16 +312,16 @@ def finish(
     if options.output_format == "parquet":
         with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as place:
             folder = replace(options, output_format="folder")
-            return pack(finish(ready, fitted, outcome, Path(place), folder), Path(place))
+            return pack(finish(ready, fitted, outcome, model, Path(place), folder), Path(place))
     item = ready.item
     try:
         if isinstance(outcome, str):
             raise XraySegError(outcome)
-        result = restore(fitted, outcome)
-        paths = save_outputs(out, item.key, options.save, options.suffix, result)
-        outputs = [path.relative_to(out).as_posix() for path in paths]
+        result = restore(fitted, outcome, model=model)
+        made = save_outputs(out, item.key, options.save, options.suffix, result, options.sides)
+        outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
-        row = done_row(item.path, labels, result.radiograph, result.measurements)
+        row = done_row(item.path, labels, result.radiograph, result.measurements, made.notes)
         return Record(item.key, ready.fingerprint, row, outputs)
     except XraySegError as error:
         row = failed_row(item.path, f"{item.path}: {error}")

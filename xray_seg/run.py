@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .journal import Journal, Record, failed_row, write_results
 from .pipeline import BatchOptions, Stages, Summary, run_batch
 from .segmenter import Segmenter
 from .stores import is_url
+from .writers import check_kinds, gather
 
 #: Of the run itself, within the output folder.
 HIDDEN = ".xrayseg"
@@ -50,8 +52,10 @@ def run(
             threads of this process.
 
     Raises:
-        OutputError: the output folder cannot be made or written.
+        OutputError: the output folder cannot be made or written, or what is asked for needs
+            something that is not installed.
     """
+    check_kinds(options.save)
     started = datetime.now(UTC)
     inputs = find_inputs(names, out)
     mark = ""
@@ -64,6 +68,9 @@ def run(
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
             write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
+            if options.output_format == "folder":
+                outputs = partial(done_outputs, inputs, journal)
+                gather(out, mark, options.save, options.sides, outputs)
         facts = _facts(segmenter, options, summary, started)
         write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:
@@ -120,6 +127,14 @@ def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str,
             )
         else:
             yield record.row
+
+
+def done_outputs(inputs: Sequence[Input], journal: Journal) -> Iterator[list[str]]:
+    """The files of each input that has masks, those whose row in results.csv says so, in order."""
+    for item in inputs:
+        record = journal.get(item.key)
+        if record is not None and record.done and record.row["input"] == str(item.path):
+            yield record.outputs
 
 
 def _facts(

@@ -31,11 +31,13 @@ class Segmentation:
         labels: (H, W) uint8 at the radiograph's own resolution: 0 background, 1 clavicles,
             2 heart, 3 lungs.
         probabilities: (h, w, 4) float32 on the part of the network's grid that it covers.
+        model: what it was segmented with, where known.
     """
 
     radiograph: Radiograph
     labels: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
+    model: Model | None = None
 
     @cached_property
     def measurements(self) -> Measurements:
@@ -52,15 +54,21 @@ class Segmentation:
 
         return render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the label map as TIFF or PNG, by the path's suffix.
+    def save(self, path: str | PathLike[str], sides: bool = False) -> None:
+        """Write the masks to one file, by its suffix.
+
+        Args:
+            path: ``.tif`` or ``.png`` for the label map, ``.json`` for COCO's run lengths,
+                ``.csv`` for a table like CheXmask's, ``.dcm`` for a DICOM SEG (of a film that
+                was read from a DICOM file).
+            sides: tell right and left apart, as the patient's: right is on the image's left.
 
         Raises:
-            OutputError: another suffix, or it cannot be written.
+            OutputError: another suffix, it cannot be written, or not of this film.
         """
-        from .writers import save_labels
+        from .writers import save
 
-        save_labels(Path(path), self.labels, self.radiograph.spacing)
+        save(Path(path), self, sides)
 
 
 class Segmenter:
@@ -115,7 +123,9 @@ class Segmenter:
         if not fitted:
             return []
         probabilities = self.engine.predict(np.stack([each.grid for each in fitted]))
-        return [restore(*pair) for pair in zip(fitted, probabilities, strict=True)]
+        return [
+            restore(*pair, model=self.model) for pair in zip(fitted, probabilities, strict=True)
+        ]
 
 
 def as_radiograph(source: Radiograph | npt.NDArray[Any] | str | PathLike[str]) -> Radiograph:
@@ -131,6 +141,7 @@ def restore(
     fitted: Fitted,
     probabilities: npt.NDArray[np.float32],
     shape: tuple[int, int] | None = None,
+    model: Model | None = None,
 ) -> Segmentation:
     """Bring (S, S, 4) float32 probabilities to the radiograph's own resolution, or to ``shape``."""
     from .kernels import upsample_argmax
@@ -138,4 +149,4 @@ def restore(
     inside = fitted.box.crop(probabilities)
     labels = upsample_argmax(inside, shape or fitted.radiograph.shape)
     clean(labels)
-    return Segmentation(fitted.radiograph, labels, inside)
+    return Segmentation(fitted.radiograph, labels, inside, model)

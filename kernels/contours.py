@@ -1,0 +1,107 @@
+"""Outlines of a label, along the sides of its pixels."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ._jit import kernel
+
+Ints = npt.NDArray[np.int64]
+
+
+def trace(labels: npt.NDArray[np.uint8], label: int) -> list[Ints]:
+    """Outline the pixels that have a label.
+
+    Coordinates are pixel corners: the pixel in row y and column x covers x to x + 1 and y to
+    y + 1. Each ring has the label on its right hand in the image, so that outer rings go
+    clockwise, holes counter-clockwise, and the shoelace areas of all rings add up to the number
+    of pixels. Pixels that touch by a corner alone are apart.
+
+    Args:
+        labels: (H, W) uint8.
+        label: 0 to 255.
+
+    Returns:
+        (n, 2) int64 (x, y) corners of each ring, without repeating the first, in the order of
+        their topmost, then leftmost pixel below a side; none where no pixel has the label. The
+        first side of a ring is the upper one of that pixel.
+
+    Raises:
+        ValueError: it is not a 2-D uint8 array.
+    """
+    if labels.ndim != 2 or labels.dtype != np.uint8:
+        raise ValueError(f"a 2-D uint8 label map is needed, not {labels.dtype} {labels.shape}")
+    # A frame of pixels without the label saves asking for the border at every step.
+    inside = np.zeros((labels.shape[0] + 2, labels.shape[1] + 2), np.uint8)
+    np.equal(labels, label, out=inside[1:-1, 1:-1].view(np.bool_))
+    corners, rings = _count(inside)
+    points = np.empty((corners, 2), np.int64)
+    stops = np.empty(rings, np.int64)
+    found = _trace(inside, points, stops)
+    return np.split(points, stops[: found - 1]) if found else []
+
+
+@kernel
+def _count(inside):
+    """The number of corners of all rings, and a number that rings do not exceed."""
+    corners, starts = 0, 0
+    for y in range(inside.shape[0] - 1):
+        for x in range(inside.shape[1] - 1):
+            one, two = inside[y, x], inside[y, x + 1]
+            three, four = inside[y + 1, x], inside[y + 1, x + 1]
+            total = one + two + three + four
+            if total == 1 or total == 3:
+                corners += 1
+            elif total == 2 and one == four:
+                corners += 2
+            # A ring's first corner is the upper left one of a run of upper sides.
+            if four == 1 and two == 0 and (one == 1 or three == 0):
+                starts += 1
+    return corners, starts
+
+
+@kernel
+def _trace(inside, points, stops):
+    """List the rings; each upper side that was walked is marked, so that none is walked twice."""
+    rows, columns = inside.shape
+    walked = np.zeros((rows, columns), np.uint8)
+    place, rings = 0, 0
+    for y in range(1, rows - 1):
+        for x in range(1, columns - 1):
+            if inside[y, x] and not inside[y - 1, x] and not walked[y, x]:
+                place = _walk(inside, walked, y, x, points, place)
+                stops[rings] = place
+                rings += 1
+    return rings
+
+
+@kernel
+def _walk(inside, walked, y, x, points, place):
+    """Follow a ring from the upper side of pixel (y, x) until it closes."""
+    # (y, x) is also the corner that has pixel (y, x) on its lower right.
+    first_y, first_x = y, x
+    down, right = 0, 1
+    points[place, 0], points[place, 1] = x - 1, y - 1  # without the frame
+    place += 1
+    while True:
+        if right == 1:
+            walked[y, x] = 1
+        y += down
+        x += right
+        if right == 1:
+            left_ahead, right_ahead = inside[y - 1, x], inside[y, x]
+        elif right == -1:
+            left_ahead, right_ahead = inside[y, x - 1], inside[y - 1, x - 1]
+        elif down == 1:
+            left_ahead, right_ahead = inside[y, x], inside[y, x - 1]
+        else:
+            left_ahead, right_ahead = inside[y - 1, x - 1], inside[y - 1, x]
+        if not right_ahead:
+            down, right = right, -down
+        elif left_ahead:
+            down, right = -right, down
+        else:
+            continue
+        if y == first_y and x == first_x and right == 1:
+            return place
+        points[place, 0], points[place, 1] = x - 1, y - 1
+        place += 1

@@ -1,0 +1,54 @@
+"""The picture by which a person judges masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..anatomy import PARTS
+from ..atomic import write_bytes
+from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE, Radiograph
+from .masks import Masks, naming
+
+#: Longer side of an overlay in pixels: enough to judge a mask, small enough to leaf through.
+OVERLAY_SIDE = 1024
+OVERLAY_OPACITY = 0.3
+_JPEG_QUALITY = 85
+
+
+def render_overlay(
+    radiograph: Radiograph, labels: npt.NDArray[np.uint8], longest: int
+) -> npt.NDArray[np.uint8]:
+    """(h, w, 3) uint8 picture of a radiograph under its coloured, outlined organs or parts."""
+    from ..kernels import area_mean, blend
+
+    scale = min(1.0, longest / max(radiograph.shape))
+    shape = tuple(max(1, round(side * scale)) for side in radiograph.shape)
+    grey = area_mean(radiograph.pixels, (shape[0], shape[1]))
+    low, high = np.percentile(grey[::4, ::4], (BLACK_PERCENTILE, WHITE_PERCENTILE))
+    if radiograph.inverted:
+        low, high = high, low
+    grey -= np.float32(low)
+    grey *= np.float32(255 / (high - low) if high != low else 0)
+    shown = np.clip(grey, 0, 255, out=grey).astype(np.uint8)
+    colours = np.zeros((max(part.label for part in PARTS) + 1, 3), np.uint8)
+    for part in PARTS:
+        colours[part.label] = part.organ.colour
+    return blend(shown, labels, colours, OVERLAY_OPACITY)
+
+
+def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
+    """The overlay as JPEG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    import imagecodecs
+
+    path = Path(stem + ".jpg")
+    with naming(path):
+        picture = render_overlay(masks.segmentation.radiograph, masks.labels, OVERLAY_SIDE)
+        write_bytes(path, imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY))
+    return [path]
