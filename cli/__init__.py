@@ -13,6 +13,7 @@ from .. import __version__
 #: Subcommands in the order of the help text, with its first lines, so that help loads none.
 COMMANDS = {
     "batch": "Segment folders of chest radiographs.",
+    "measure": "Measure label maps that exist already.",
     "train": "Train a network on radiographs with masks.",
     "evaluate": "Score weights against true masks.",
     "bench": "Measure how fast this is here.",

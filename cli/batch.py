@@ -56,6 +56,8 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
     help="Stored values are high where the film is dark, or where it is bright.",
 )
 @click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
+@click.option("--lines", is_flag=True, help="Draw the cardiothoracic ratio on overlays.")
+@click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
 @click.option("--quiet", "-q", is_flag=True, help="Show failures only.")
@@ -90,12 +92,21 @@ def command(**options: Any) -> None:
         overwrite=options["overwrite"],
         batch_size=options["batch_size"],
         workers=options["workers"],
+        lines=options["lines"],
     )
     segmenter = Segmenter(
         options["weights"], options["engine"], options["precision"], options["device"]
     )
     shown = _Shown(options["quiet"], options["verbose"], options["as_json"])
-    summary = run(names, options["out"], segmenter, batch_options, options["shard"], shown.begin)
+    summary = run(
+        names,
+        options["out"],
+        segmenter,
+        batch_options,
+        options["shard"],
+        shown.begin,
+        options["parquet"],
+    )
     shown.end(summary, options["out"])
     if summary.interrupted:
         raise click.exceptions.Exit(130)

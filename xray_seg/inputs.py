@@ -12,7 +12,7 @@ from pathlib import Path
 from .writers import KINDS
 
 #: Files that a run leaves in its output folder beside the folders of KINDS.
-_RUN_FILES = re.compile(r"(results|run)(-\d+-of-\d+)?\.(csv|json)")
+_RUN_FILES = re.compile(r"(results|run)(-\d+-of-\d+)?\.(csv|json|parquet)")
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
 _IMAGE_SUFFIXES = (".img", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".gif", ".bmp", ".jp2")

@@ -46,6 +46,7 @@ class BatchOptions:
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
+        lines: whether overlays show the cardiothoracic ratio.
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -56,6 +57,7 @@ class BatchOptions:
     overwrite: bool = False
     batch_size: int | None = None
     workers: int | None = None
+    lines: bool = False
 
 
 @dataclass
@@ -275,7 +277,7 @@ def _finish(
         if isinstance(outcome, str):
             raise XraySegError(outcome)
         result = restore(fitted, outcome)
-        paths = save_outputs(out, item.key, options.save, options.suffix, result)
+        paths = save_outputs(out, item.key, options.save, options.suffix, result, options.lines)
         outputs = [path.relative_to(out).as_posix() for path in paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
         row = done_row(item.path, labels, result.radiograph, result.measurements)

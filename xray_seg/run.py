@@ -15,6 +15,7 @@ from .errors import OutputError
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
+from .parquet import require_parquet, write_parquet
 from .pipeline import BatchOptions, Summary, run_batch
 from .segmenter import Segmenter
 
@@ -33,6 +34,7 @@ def run(
     begin: Callable[[int], AbstractContextManager[Tell]] = lambda total: nullcontext(
         lambda record, summary: None
     ),
+    parquet: bool = False,
 ) -> Summary:
     """Segment everything that the names stand for into ``out``.
 
@@ -44,10 +46,13 @@ def run(
         part: (I, N) to do only the I-th of N parts; its results.csv and run.json are then named
             ``results-I-of-N.csv`` and ``run-I-of-N.json``.
         begin: given the number of inputs, a context whose value is called after each of them.
+        parquet: leave ``results.parquet`` beside ``results.csv``, too.
 
     Raises:
-        OutputError: the output folder cannot be made or written.
+        OutputError: the output folder cannot be made or written, or pyarrow is not installed.
     """
+    if parquet:
+        require_parquet()
     started = datetime.now(UTC)
     inputs = find_inputs(names, out)
     mark = ""
@@ -60,6 +65,8 @@ def run(
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell)
             write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
+            if parquet:
+                write_parquet(out / f"results{mark}.parquet", result_rows(inputs, journal))
         facts = _facts(segmenter, options, summary, started)
         write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:

@@ -64,8 +64,8 @@ def save_probabilities(path: Path, segmentation: Segmentation) -> None:
         _write_tiff(path, planes, segmentation.radiograph.spacing)
 
 
-def save_overlay(path: Path, segmentation: Segmentation) -> None:
-    """Write the overlay as JPEG.
+def save_overlay(path: Path, segmentation: Segmentation, lines: bool = False) -> None:
+    """Write the overlay as JPEG, with the lines of the cardiothoracic ratio if asked for.
 
     Raises:
         OutputError: the file cannot be written.
@@ -73,7 +73,8 @@ def save_overlay(path: Path, segmentation: Segmentation) -> None:
     import imagecodecs
 
     with _naming(path):
-        write_bytes(path, imagecodecs.jpeg_encode(segmentation.overlay(), level=_JPEG_QUALITY))
+        picture = segmentation.overlay(measurements=lines)
+        write_bytes(path, imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY))
 
 
 def render_overlay(
@@ -129,7 +130,12 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def save_outputs(
-    folder: Path, key: str, kinds: Sequence[str], suffix: str, segmentation: Segmentation
+    folder: Path,
+    key: str,
+    kinds: Sequence[str],
+    suffix: str,
+    segmentation: Segmentation,
+    lines: bool = False,
 ) -> list[Path]:
     """Write what is asked for to ``folder/<kind>/<key>...`` and return the paths.
 
@@ -139,6 +145,7 @@ def save_outputs(
         kinds: some of KINDS.
         suffix: of label maps and organ masks, ``.tif`` or ``.png``.
         segmentation: what to write.
+        lines: whether the overlay shows the cardiothoracic ratio.
 
     Raises:
         OutputError: a file cannot be written.
@@ -146,7 +153,8 @@ def save_outputs(
     made: list[Path] = []
     try:
         for kind in kinds:
-            made += _SAVERS[kind](str(folder / kind / key), suffix, segmentation)
+            saver = _measured_overlay if lines and kind == "overlay" else _SAVERS[kind]
+            made += saver(str(folder / kind / key), suffix, segmentation)
     except BaseException:
         for path in made:  # all of it, or nothing
             path.unlink(missing_ok=True)
@@ -170,10 +178,14 @@ def _organs(stem: str, suffix: str, segmentation: Segmentation) -> list[Path]:
     return paths
 
 
-def _overlay(stem: str, suffix: str, segmentation: Segmentation) -> list[Path]:
+def _overlay(stem: str, suffix: str, segmentation: Segmentation, lines: bool = False) -> list[Path]:
     path = Path(stem + ".jpg")
-    save_overlay(path, segmentation)
+    save_overlay(path, segmentation, lines)
     return [path]
+
+
+def _measured_overlay(stem: str, suffix: str, segmentation: Segmentation) -> list[Path]:
+    return _overlay(stem, suffix, segmentation, lines=True)
 
 
 def _probabilities(stem: str, suffix: str, segmentation: Segmentation) -> list[Path]:

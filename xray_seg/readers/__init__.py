@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
@@ -11,28 +12,31 @@ from .dicom import is_dicom, read_dicom
 from .jsrt import JSRT, read_raw
 from .jsrt import RawLayout as RawLayout
 from .raster import read_raster, sniff
+from .source import File, as_file, length_of, open_file
 
 _HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
 
 
-def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
+def read(
+    source: str | PathLike[str] | bytes | BinaryIO, raw: RawLayout | None = None
+) -> Radiograph:
     """Read a radiograph, by its content: DICOM, raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
 
     Args:
-        path: a file.
+        source: a path, a file's bytes, or a file open in binary, read from where it stands. The
+            last two are known as their file's name, or as ``bytes``.
         raw: layout of headerless files; None for JSRT's 2048 x 2048.
 
     Raises:
         NotARadiograph: the file holds something else, or nothing.
         ReadError: it is damaged, of a kind not supported, or cannot be opened.
     """
-    path = Path(path)
+    path: File | None = None
     try:
-        if path.is_dir():
-            raise NotARadiograph(f"{path}: is a folder, not an image file")
-        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
-            raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
-        with path.open("rb") as file:
+        path = as_file(source)
+        if isinstance(path, Path):
+            _check_kind(path)
+        with open_file(path) as file:
             head = file.read(_HEAD)
         if not head:
             raise NotARadiograph(f"{path}: is empty (0 bytes)")
@@ -40,14 +44,23 @@ def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
             return read_raster(path)
         if is_dicom(head):
             return read_dicom(path)
-        if path.stat().st_size != (raw or JSRT).length and _is_other(path, head):
+        if length_of(path) != (raw or JSRT).length and _is_other(path, head):
             raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
         return read_raw(path, raw or JSRT)
     except OSError as error:
-        raise ReadError(f"{path}: {error.strerror or error}") from error
+        raise ReadError(
+            f"{path or getattr(source, 'name', 'file')}: {error.strerror or error}"
+        ) from error
 
 
-def _is_other(path: Path, head: bytes) -> str | None:
+def _check_kind(path: Path) -> None:
+    if path.is_dir():
+        raise NotARadiograph(f"{path}: is a folder, not an image file")
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
+
+
+def _is_other(path: File, head: bytes) -> str | None:
     """What a file is that has neither an image's signature nor a raw film's length."""
     if head.startswith(b"%PDF"):
         return "a PDF document"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .raster import to_grey
+from .source import File, open_file
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -38,7 +39,7 @@ def is_dicom(head: bytes) -> bool:
     return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
 
 
-def read_dicom(path: Path) -> Radiograph:
+def read_dicom(path: File) -> Radiograph:
     """Read the first frame of a DICOM image.
 
     Raises:
@@ -53,7 +54,8 @@ def read_dicom(path: Path) -> Radiograph:
         ) from error
     warnings.filterwarnings("ignore", module="pydicom")  # on oddities that are read all the same
     try:
-        dataset = pydicom.dcmread(path, force=True)
+        source = path if isinstance(path, Path) else open_file(path)
+        dataset = pydicom.dcmread(source, force=True)
         if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
             kind = getattr(dataset.get("SOPClassUID"), "name", "of no stated kind")
             raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind})")
@@ -73,7 +75,7 @@ def read_dicom(path: Path) -> Radiograph:
     )
 
 
-def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
+def _shown_pixels(dataset: Dataset, path: File) -> npt.NDArray[Any]:
     """Grey values as a viewer would show them, before MONOCHROME1 is turned."""
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
     from pydicom.pixels.utils import pixel_array

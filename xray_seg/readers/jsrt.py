@@ -8,12 +8,12 @@ Shiraishi et al., American Journal of Roentgenology 174:71-74, 2000: 2048 x 2048
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
+from .source import Bytes, File, length_of
 
 JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
@@ -49,7 +49,7 @@ class RawLayout:
 JSRT = RawLayout(inverted=True, spacing=JSRT_SPACING_MM)
 
 
-def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
+def read_raw(path: File, layout: RawLayout = JSRT) -> Radiograph:
     """Read a headerless file.
 
     It is read, not mapped: a file that shrinks, or a disk that fails, under a map ends the process.
@@ -58,7 +58,7 @@ def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
         ReadError: its length is not that of the layout.
         NotARadiograph: it has a JSRT file's length but values far outside 12 bits.
     """
-    length = path.stat().st_size
+    length = length_of(path)
     if length != layout.length:
         rows, columns = layout.shape
         raise ReadError(
@@ -67,7 +67,10 @@ def read_raw(path: Path, layout: RawLayout = JSRT) -> Radiograph:
         )
     dtype = np.dtype(layout.dtype)
     count = layout.shape[0] * layout.shape[1]
-    pixels = np.fromfile(path, dtype, count, offset=layout.header)
+    if isinstance(path, Bytes):
+        pixels = np.frombuffer(path.data, dtype, count, layout.header)
+    else:
+        pixels = np.fromfile(path, dtype, count, offset=layout.header)
     if len(pixels) < count:
         raise ReadError(f"{path}: became shorter while it was read")
     pixels = pixels.reshape(layout.shape)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from ..errors import ReadError
 from ..radiograph import Radiograph
+from .source import File, content_of, open_file
 
 #: ITU-R BT.601: luma of red, green and blue.
 _LUMA = (0.299, 0.587, 0.114)
@@ -33,7 +33,7 @@ def sniff(head: bytes) -> str | None:
     return next((name for name, start, _ in _SIGNATURES if head.startswith(start)), None)
 
 
-def read_raster(path: Path) -> Radiograph:
+def read_raster(path: File) -> Radiograph:
     """Decode an image file to grey; of a file with several images, the first.
 
     Raises:
@@ -49,14 +49,14 @@ def read_raster(path: Path) -> Radiograph:
     return Radiograph(to_grey(pixels, path), inverted, None, str(path), name)
 
 
-def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
+def _decode(path: File) -> tuple[npt.NDArray[Any], str, bool | None]:
     import imagecodecs
     import tifffile
 
-    with path.open("rb") as file:
+    with open_file(path) as file:
         name = sniff(file.read(16))
     if name == "TIFF":
-        with tifffile.TiffFile(path) as tiff:
+        with open_file(path) as file, tifffile.TiffFile(file) as tiff:
             page = tiff.pages.first
             if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
                 raise ValueError("CMYK inks, not light; convert it to grey")
@@ -65,7 +65,7 @@ def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
                 pixels = np.moveaxis(page.colormap[:, pixels], 0, -1)
             inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
             return pixels, name, inverted
-    data = path.read_bytes()
+    data = content_of(path)
     if name == "JPEG":
         check_jpeg(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
@@ -79,7 +79,7 @@ def check_jpeg(data: bytes) -> None:
         raise ValueError("truncated: the end of the JPEG is missing")
 
 
-def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray[Any]:
+def to_grey(pixels: npt.NDArray[Any], path: File | str = "array") -> npt.NDArray[Any]:
     """One plane of an image: luma of colours, alpha dropped, frames after the first dropped.
 
     Args:
