@@ -100,10 +100,9 @@ class Measurements:
 
     @property
     def area_cm2(self) -> dict[str, Value] | None:
-        """The same in cm2; None where the spacing is not known."""
-        if _SPACING_UNKNOWN in self.reasons.values():
-            return None
-        return {organ.name: self[column_name(organ.name, "area_cm2")] for organ in ORGANS}
+        """The same in cm2; None where there is none of them, as where the spacing is not known."""
+        found = {organ.name: self[column_name(organ.name, "area_cm2")] for organ in ORGANS}
+        return None if all(area is None for area in found.values()) else found
 
     @property
     def heart_width_px(self) -> Value:
