@@ -13,6 +13,7 @@ from .. import __version__
 #: Subcommands in the order of the help text, with its first lines, so that help loads none.
 COMMANDS = {
     "batch": "Segment folders of chest radiographs.",
+    "measure": "Measure label maps that exist already.",
     "merge": "Bring the shards of a batch together.",
     "unpack": "Turn Parquet outputs of a batch into files.",
     "train": "Train a network on radiographs with masks.",

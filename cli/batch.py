@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
     help="Stored values are high where the film is dark, or where it is bright.",
 )
 @click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
+@click.option("--lines", is_flag=True, help="Draw the cardiothoracic ratio on overlays.")
+@click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
 @click.option(
@@ -118,18 +121,26 @@ def command(**options: Any) -> None:
         batch_size=options["batch_size"],
         workers=options["workers"],
         output_format=options["output_format"],
+        lines=options["lines"],
     )
     how = options["weights"], options["engine"], options["precision"], options["device"]
     shown = _Shown(options["quiet"], options["verbose"], options["as_json"])
-    given = options["shard"], shown.begin
+    run_it = partial(
+        run,
+        names,
+        options["out"],
+        options=batch_options,
+        part=options["shard"],
+        begin=shown.begin,
+        parquet=options["parquet"],
+    )
     if options["cluster"] is None:
-        summary = run(names, options["out"], Segmenter(*how), batch_options, *given)
+        summary = run_it(segmenter=Segmenter(*how))
     else:
         from ..cluster import connected, on_cluster, plan_segmenter
 
         with connected(options["cluster"]):
-            segmenter = plan_segmenter(*how)
-            summary = run(names, options["out"], segmenter, batch_options, *given, on_cluster())
+            summary = run_it(segmenter=plan_segmenter(*how), stages=on_cluster())
     shown.end(summary, options["out"])
     if summary.interrupted:
         raise click.exceptions.Exit(130)

@@ -10,6 +10,7 @@ from .components import find_runs as find_runs
 from .components import neighbours as neighbours
 from .components import paint_runs as paint_runs
 from .contours import trace as trace
+from .intensity import sum_runs as sum_runs
 from .masks import merge_masks as merge_masks
 from .overlay import blend as blend
 from .resample import area_fractions as area_fractions

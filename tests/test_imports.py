@@ -65,12 +65,12 @@ def test_the_second_process_compiles_no_kernel(tmp_path, monkeypatch):
     film = (make_phantom(1, 64).radiograph * 255).astype(np.uint8)
     (tmp_path / "film.png").write_bytes(imagecodecs.png_encode(film))
     code = (
-        "import json, sys, xray_seg\n"
-        "xray_seg.Segmenter()(xray_seg.read(sys.argv[1])).overlay()\n"
-        "from xray_seg.kernels import components, masks, overlay, resample, restore, warp\n"
+        "import importlib, json, pkgutil, sys, xray_seg, xray_seg.kernels\n"
+        "xray_seg.Segmenter()(xray_seg.read(sys.argv[1])).overlay(measurements=True)\n"
         "from numba.core.dispatcher import Dispatcher\n"
-        "found = [each for module in (components, masks, overlay, resample, restore, warp)\n"
-        "         for each in vars(module).values() if isinstance(each, Dispatcher)]\n"
+        "found = [each for module in pkgutil.iter_modules(xray_seg.kernels.__path__)\n"
+        "         for each in vars(importlib.import_module('xray_seg.kernels.' + module.name))\n"
+        "         .values() if isinstance(each, Dispatcher)]\n"
         "print(json.dumps([sum(sum(getattr(each.stats, kind).values()) for each in found)\n"
         "                  for kind in ('cache_hits', 'cache_misses')]))"
     )

@@ -103,8 +103,8 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path, name):
 
 def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
     radiograph = Radiograph(np.zeros((3, 5), np.uint8), inverted=False, format="PNG")
-    areas = {"clavicles": 1, "heart": 2, "lungs": 3}
-    unknown = Measurements(areas, None, None, None, None)
+    areas = {"clavicles_area_px": 1, "heart_area_px": 2, "lungs_area_px": 3}
+    unknown = Measurements(areas, {"heart_width_px": "why"})
     write_results(
         tmp_path / "results.csv", [done_row(Path("x.png"), "labels/x.tif", radiograph, unknown)]
     )
@@ -121,17 +121,20 @@ def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
         "clavicles_area_px": "1",
         "heart_area_px": "2",
         "lungs_area_px": "3",
+        "not_measured": "why: heart_width_px",
     }
 
 
 def test_a_row_holds_spacing_polarity_and_measurements(tmp_path):
     radiograph = Radiograph(np.zeros((3, 5), np.uint8), True, (0.2, 0.1), format="raw")
     measures = Measurements(
-        {"clavicles": 1, "heart": 2, "lungs": 3},
-        {"clavicles": 0.25, "heart": 0.5, "lungs": 1.23456},
-        4,
-        7,
-        4 / 7,
+        {
+            "clavicles_area_cm2": 0.25,
+            "lungs_area_cm2": 1.23456,
+            "heart_width_px": 4,
+            "thorax_width_px": 7,
+            "cardiothoracic_ratio": 4 / 7,
+        }
     )
     write_results(tmp_path / "results.csv", [done_row(Path("x"), "", radiograph, measures)])
     (row,) = _read_csv(tmp_path / "results.csv")

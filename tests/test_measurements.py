@@ -32,7 +32,9 @@ def test_a_chest_drawn_by_hand():
 
 def test_what_is_missing_is_none():
     found = measure(np.zeros((4, 5), np.uint8))
-    assert found.area_px == {"clavicles": 0, "heart": 0, "lungs": 0}
+    assert found.area_px == {"clavicles": None, "heart": None, "lungs": None}
+    assert all(value is None for value in found.values.values())
+    assert set(found.reasons) == set(found.values)
     assert (found.heart_width_px, found.thorax_width_px, found.cardiothoracic_ratio) == (
         None,
         None,
@@ -53,7 +55,7 @@ def test_what_is_missing_is_none():
 def test_against_a_count_of_pixels(labels):
     found = measure(labels, (1.0, 1.0))
     for name, label in (("clavicles", 1), ("heart", 2), ("lungs", 3)):
-        assert found.area_px[name] == (labels == label).sum()
+        assert found.area_px[name] == ((labels == label).sum() or None)
     columns = {label: np.nonzero(labels == label)[1] for label in (2, 3)}
     extents = {label: int(np.ptp(of) + 1) if len(of) else None for label, of in columns.items()}
     assert found.heart_width_px == extents[2]
@@ -76,3 +78,25 @@ def test_one_lung_is_no_thorax():
         "no heart found",
         "no lungs found",
     )
+
+
+def test_sides_lines_boxes_and_greys_of_a_chest_drawn_by_hand():
+    labels = chest()
+    pixels = (labels.astype(">u2") * 100) + 7
+    found = measure(labels, (0.5, 0.2), pixels)
+    assert found.heart_line == ((80, 60), (134, 60))
+    assert found.thorax_line == ((20, 50), (169, 50))
+    assert found["heart_width_mm"] == pytest.approx(55 * 0.2)
+    assert found["right_lung_height_px"] == 60
+    assert found["right_lung_height_mm"] == pytest.approx(60 * 0.5)
+    assert found["right_lung_area_px"] == 60 * 70 - 20 * 10
+    assert found["left_lung_area_px"] == 60 * 60 - 20 * 25
+    assert [found[f"left_lung_{end}_px"] for end in ("x0", "y0", "x1", "y1")] == [110, 20, 170, 80]
+    assert [found[f"{name}_mean_grey"] for name in ("clavicles", "heart", "lungs")] == [
+        107,
+        207,
+        307,
+    ]
+    assert found["left_clavicle_area_cm2"] is None
+    assert found.reasons["left_clavicle_area_cm2"] == "no left clavicle found"
+    assert measure(labels).reasons["heart_width_mm"] == "the spacing is not known"

@@ -43,8 +43,6 @@ _ENGINE_CORES = 4
 _TASK_CORES = 0.5
 #: How often a task or actor is begun anew after the death of its worker.
 _RETRIES = 3
-#: Kinds of output that need no more of a film than its shape.
-_WITHOUT_PIXELS = frozenset(("labels", "organs", "probabilities", "rle"))
 
 Block = dict[str, Any]
 Todo = tuple[Input, str]
@@ -257,28 +255,16 @@ def _read(batch: Block, size: int, options: BatchOptions) -> Block:
         ready = prepare(item, fingerprint, size, options)
         if ready.fitted is not None:
             grid[:] = ready.fitted.grid
-        packed.append(_pack(ready, keep=not _WITHOUT_PIXELS.issuperset(options.save)))
+        packed.append(_pack(ready))
     return {"ready": packed, "grid": grids}
 
 
-def _pack(ready: Ready, keep: bool) -> bytes:
-    """Without the grid, which travels beside it, and without pixels that no one will ask for."""
+def _pack(ready: Ready) -> bytes:
+    """Without the grid, which travels beside it."""
     if ready.fitted is None:
-        return pickle.dumps((ready, None))
-    film = ready.fitted.radiograph
-    shape = film.shape
-    film = film if keep else replace(film, pixels=np.empty(0, np.uint8))
-    fitted = replace(ready.fitted, radiograph=film, grid=np.empty(0, np.float32))
-    return pickle.dumps((replace(ready, fitted=fitted), shape), protocol=5)
-
-
-def _unpack(packed: bytes) -> Ready:
-    ready, shape = pickle.loads(packed)  # noqa: S301
-    if ready.fitted is None or ready.fitted.radiograph.pixels.size:
-        found: Ready = ready
-        return found
-    film = replace(ready.fitted.radiograph, pixels=np.broadcast_to(np.uint8(0), shape))
-    return replace(ready, fitted=replace(ready.fitted, radiograph=film))
+        return pickle.dumps(ready)
+    fitted = replace(ready.fitted, grid=np.empty(0, np.float32))
+    return pickle.dumps(replace(ready, fitted=fitted), protocol=5)
 
 
 class _Engines:
@@ -320,7 +306,7 @@ def _finish(
     out: Path,
     options: BatchOptions,
 ) -> Record:
-    ready = _unpack(packed)
+    ready: Ready = pickle.loads(packed)  # noqa: S301
     fitted: Fitted | None = ready.fitted
     if fitted is None:
         row = failed_row(ready.item.path, ready.error)

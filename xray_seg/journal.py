@@ -13,19 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from .anatomy import ORGANS
 from .atomic import atomic_path
-from .measurements import Measurements
+from .measurements import MEASURES, Measurements
 from .radiograph import Radiograph
 from .stores import Remote
 
-_MEASURES = tuple(
-    [f"{organ.name}_area_px" for organ in ORGANS]
-    + [f"{organ.name}_area_cm2" for organ in ORGANS]
-    + ["heart_width_px", "thorax_width_px", "cardiothoracic_ratio"]
-)
 #: Columns of results.csv.
 COLUMNS = (
     "input",
@@ -39,8 +33,11 @@ COLUMNS = (
     "row_spacing_mm",
     "column_spacing_mm",
     "inverted",
-    *_MEASURES,
+    *MEASURES,
+    "not_measured",
 )
+#: Significant digits of a measurement: more than any film has pixels across.
+_DIGITS = 6
 #: A spreadsheet would take a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -87,14 +84,21 @@ def done_row(
         "row_spacing_mm": spacing[0],
         "column_spacing_mm": spacing[1],
         "inverted": bool(radiograph.inverted),
-        "heart_width_px": measures.heart_width_px,
-        "thorax_width_px": measures.thorax_width_px,
     }
-    row |= {f"{name}_area_px": area for name, area in measures.area_px.items()}
-    row |= {f"{name}_area_cm2": round(a, 3) for name, a in (measures.area_cm2 or {}).items()}
-    if measures.cardiothoracic_ratio is not None:
-        row["cardiothoracic_ratio"] = round(measures.cardiothoracic_ratio, 4)
-    return row
+    return row | measured_cells(measures)
+
+
+def measured_cells(measures: Measurements) -> dict[str, Any]:
+    """Measurements as cells of a row; ``not_measured`` says which of them are empty, and why."""
+    names: dict[str, list[str]] = {}
+    for name, reason in measures.reasons.items():
+        names.setdefault(reason, []).append(name)
+    cells: dict[str, Any] = {
+        name: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+        for name, value in measures.values.items()
+    }
+    cells["not_measured"] = "; ".join(f"{why}: {', '.join(of)}" for why, of in names.items())
+    return cells
 
 
 def failed_row(path: Path | Remote, error: str, status: str = "failed") -> dict[str, Any]:
@@ -153,11 +157,16 @@ def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        # Records of other versions may have other columns.
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({key: result_cell(value) for key, value in row.items()})
+        write_rows(file, rows)
+
+
+def write_rows(file: TextIO, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows of results.csv below their header, as they come."""
+    # Records of other versions may have other columns.
+    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: result_cell(value) for key, value in row.items()})
 
 
 def result_cell(value: Any) -> Any:

@@ -53,6 +53,7 @@ class BatchOptions:
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
         output_format: ``folder`` for a file each, ``parquet`` for rows of few files (see parts).
+        lines: whether overlays show the cardiothoracic ratio.
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -65,6 +66,7 @@ class BatchOptions:
     batch_size: int | None = None
     workers: int | None = None
     output_format: str = "folder"
+    lines: bool = False
 
 
 @dataclass
@@ -318,7 +320,8 @@ def finish(
         if isinstance(outcome, str):
             raise XraySegError(outcome)
         result = restore(fitted, outcome, model=model)
-        made = save_outputs(out, item.key, options.save, options.suffix, result, options.sides)
+        how = options.save, options.suffix, result, options.sides, options.lines
+        made = save_outputs(out, item.key, *how)
         outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
         row = done_row(item.path, labels, result.radiograph, result.measurements, made.notes)

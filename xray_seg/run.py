@@ -16,6 +16,7 @@ from .errors import OutputError
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
+from .parquet import require_parquet, write_parquet
 from .pipeline import BatchOptions, Stages, Summary, run_batch
 from .segmenter import Segmenter
 from .stores import is_url
@@ -37,6 +38,7 @@ def run(
         lambda record, summary: None
     ),
     stages: Stages | None = None,
+    parquet: bool = False,
 ) -> Summary:
     """Segment everything that the names stand for into ``out``.
 
@@ -50,12 +52,15 @@ def run(
         begin: given the number of inputs, a context whose value is called after each of them.
         stages: what reads, predicts and writes, ``cluster.on_cluster``'s for instance; None for
             threads of this process.
+        parquet: leave ``results.parquet`` beside ``results.csv``, too.
 
     Raises:
         OutputError: the output folder cannot be made or written, or what is asked for needs
             something that is not installed.
     """
     check_kinds(options.save)
+    if parquet:
+        require_parquet()
     started = datetime.now(UTC)
     inputs = find_inputs(names, out)
     mark = ""
@@ -68,6 +73,8 @@ def run(
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
             write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
+            if parquet:
+                write_parquet(out / f"results{mark}.parquet", result_rows(inputs, journal))
             if options.output_format == "folder":
                 outputs = partial(done_outputs, inputs, journal)
                 gather(out, mark, options.save, options.sides, outputs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from .postprocess import clean
 from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
+
+#: A radiograph, an array, a path, a file's bytes, or a file open for reading in binary.
+Source = Radiograph | npt.NDArray[Any] | str | PathLike[str] | bytes | BinaryIO
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,25 @@ class Segmentation:
 
     @cached_property
     def measurements(self) -> Measurements:
-        """Areas and the cardiothoracic ratio."""
-        return measure(self.labels, self.radiograph.spacing)
+        """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
+        return measure(self.labels, self.radiograph.spacing, self.radiograph.pixels)
 
-    def overlay(self, longest: int | None = None) -> npt.NDArray[np.uint8]:
+    def overlay(
+        self, longest: int | None = None, measurements: bool = False
+    ) -> npt.NDArray[np.uint8]:
         """(h, w, 3) uint8 picture of the radiograph under its coloured organs.
 
         Args:
             longest: its longer side in pixels at most; None for the usual one.
+            measurements: draw the lines of the cardiothoracic ratio, and its number.
         """
+        from .drawing import draw_measurements
         from .writers import OVERLAY_SIDE, render_overlay
 
-        return render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE)
+        picture = render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE)
+        if measurements:
+            draw_measurements(picture, self.measurements, self.labels.shape)
+        return picture
 
     def save(self, path: str | PathLike[str], sides: bool = False) -> None:
         """Write the masks to one file, by its suffix.
@@ -101,19 +111,15 @@ class Segmenter:
         self.model: Model = load_model(weights)
         self.engine: Engine = open_engine(self.model, engine, precision, device, threads)
 
-    def __call__(
-        self, radiograph: Radiograph | npt.NDArray[Any] | str | PathLike[str]
-    ) -> Segmentation:
-        """Segment one radiograph: read before, a 2-D array with bones bright, or a path.
+    def __call__(self, radiograph: Source) -> Segmentation:
+        """Segment one radiograph: read before, a 2-D array with bones bright, or what is read.
 
         Raises:
             ReadError: it cannot be read as a radiograph.
         """
         return self.segment([radiograph])[0]
 
-    def segment(
-        self, radiographs: Sequence[Radiograph | npt.NDArray[Any] | str | PathLike[str]]
-    ) -> list[Segmentation]:
+    def segment(self, radiographs: Sequence[Source]) -> list[Segmentation]:
         """Segment several radiographs as one batch; they may differ in size.
 
         Raises:
@@ -128,7 +134,7 @@ class Segmenter:
         ]
 
 
-def as_radiograph(source: Radiograph | npt.NDArray[Any] | str | PathLike[str]) -> Radiograph:
+def as_radiograph(source: Source) -> Radiograph:
     """What a Segmenter accepts, as a Radiograph."""
     if isinstance(source, Radiograph):
         return source

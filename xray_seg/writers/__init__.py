@@ -88,6 +88,7 @@ def save_outputs(
     suffix: str,
     segmentation: Segmentation,
     sides: bool = False,
+    lines: bool = False,
 ) -> Outputs:
     """Write what is asked for to ``folder/<kind>/<key>...``.
 
@@ -101,11 +102,12 @@ def save_outputs(
         suffix: of label maps and organ masks, ``.tif`` or ``.png``.
         segmentation: what to write.
         sides: tell right and left apart.
+        lines: draw the cardiothoracic ratio on overlays.
 
     Raises:
         OutputError: a file cannot be written, or there is nothing to write.
     """
-    masks = Masks(key, segmentation, sides)
+    masks = Masks(key, segmentation, sides, lines)
     made: list[Path] = []
     notes: list[str] = []
     try:

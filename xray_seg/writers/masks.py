@@ -27,11 +27,13 @@ class Masks:
         key: relative path without suffix, by which the input is known there.
         segmentation: what to write.
         sides: whether right and left are told apart.
+        lines: whether a picture shows the lines of the cardiothoracic ratio.
     """
 
     key: str
     segmentation: Segmentation
     sides: bool = False
+    lines: bool = False
 
     @property
     def parts(self) -> tuple[Part, ...]:

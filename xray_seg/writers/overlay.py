@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..anatomy import PARTS
 from ..atomic import write_bytes
+from ..drawing import draw_measurements
 from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE, Radiograph
 from .masks import Masks, naming
 
@@ -50,5 +51,7 @@ def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
     path = Path(stem + ".jpg")
     with naming(path):
         picture = render_overlay(masks.segmentation.radiograph, masks.labels, OVERLAY_SIDE)
+        if masks.lines:
+            draw_measurements(picture, masks.segmentation.measurements, masks.labels.shape)
         write_bytes(path, imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY))
     return [path]

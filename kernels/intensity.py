@@ -1,0 +1,71 @@
+"""Grey levels under the runs of a label map."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._jit import kernel
+from .components import Runs
+
+
+def sum_runs(
+    pixels: npt.NDArray[Any], runs: Runs, values: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float64]:
+    """Sum the grey levels under the runs of each value; runs of value 0 are passed over.
+
+    Args:
+        pixels: (H, W) uint8, uint16, float32 or float64 of either byte order.
+        runs: of an (H, W) label map.
+        values: (n,) uint8, to which sum each run adds.
+
+    Returns:
+        (256,) float64 sum by value; exact for integers.
+
+    Raises:
+        ValueError: the arrays do not belong together, or pixels of another type.
+    """
+    if pixels.shape != runs.shape or values.shape != runs.labels.shape:
+        raise ValueError(
+            f"runs of {runs.shape} and {values.shape} values do not fit {pixels.shape} pixels"
+        )
+    if pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32, np.float64):
+        raise ValueError(f"sum_runs reads uint8, uint16 and floats, not {pixels.dtype}")
+    sums = np.zeros(256, np.float64)
+    if pixels.dtype.kind == "f":
+        native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        _sum_floats(native, runs.rows, runs.starts, runs.stops, values, sums)
+    else:
+        native = pixels.view(pixels.dtype.newbyteorder("="))
+        swapped = not pixels.dtype.isnative
+        _sum_integers(native, swapped, runs.rows, runs.starts, runs.stops, values, sums)
+    return sums
+
+
+@kernel
+def _sum_integers(pixels, swapped, rows, starts, stops, values, sums):
+    for run in range(len(rows)):
+        if values[run] == 0:
+            continue
+        y = rows[run]
+        total = np.uint64(0)
+        if swapped:
+            for x in range(starts[run], stops[run]):
+                pixel = np.uint16(pixels[y, x])
+                total += np.uint64(np.uint16((pixel >> 8) | (pixel << 8)))
+        else:
+            for x in range(starts[run], stops[run]):
+                total += np.uint64(pixels[y, x])
+        sums[values[run]] += np.float64(total)
+
+
+@kernel
+def _sum_floats(pixels, rows, starts, stops, values, sums):
+    for run in range(len(rows)):
+        if values[run] == 0:
+            continue
+        y = rows[run]
+        total = 0.0
+        for x in range(starts[run], stops[run]):
+            total += pixels[y, x]
+        sums[values[run]] += total

@@ -1,0 +1,70 @@
+"""Rows of results as Parquet, for tools that read columns: pandas, DuckDB, Arrow, Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .atomic import atomic_path
+from .errors import OutputError
+from .journal import COLUMNS
+from .measurements import MEASURES
+
+#: Rows held in memory at a time.
+GROUP_ROWS = 4096
+_WHOLE = ("height_px", "width_px", *(name for name in MEASURES if name.endswith("_px")))
+_REAL = (
+    "row_spacing_mm",
+    "column_spacing_mm",
+    *(name for name in MEASURES if not name.endswith("_px")),
+)
+
+
+def require_parquet() -> None:
+    """Find out before the work whether Parquet can be written.
+
+    Raises:
+        OutputError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise OutputError(
+            "Parquet needs pyarrow, which is not installed: pip install 'xray-seg[parquet]'"
+        ) from error
+
+
+def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write the columns of results.csv, typed, whole or not at all; rows are taken in groups.
+
+    What is not known is null. Bytes of file names that are no UTF-8 appear as ``\\xNN``.
+
+    Raises:
+        OutputError: pyarrow is not installed.
+    """
+    require_parquet()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
+    kinds["inverted"] = pa.bool_()
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for group in _groups(rows):
+            columns = {name: [_cell(row.get(name)) for row in group] for name in COLUMNS}
+            writer.write_table(pa.table(columns, schema))
+
+
+def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    left = iter(rows)
+    while group := list(islice(left, GROUP_ROWS)):
+        yield group
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return text or None
+    return value
