@@ -36,10 +36,10 @@ def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
             head = file.read(_HEAD)
         if not head:
             raise NotARadiograph(f"{path}: is empty (0 bytes)")
+        if is_dicom(head):  # before TIFF, whose header may stand in a DICOM file's preamble
+            return read_dicom(path)
         if sniff(head):
             return read_raster(path)
-        if is_dicom(head):
-            return read_dicom(path)
         if path.stat().st_size != (raw or JSRT).length and _is_other(path, head):
             raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
         return read_raw(path, raw or JSRT)
