@@ -68,6 +68,14 @@ def test_a_file_without_preamble(tmp_path):
     np.testing.assert_array_equal(film.pixels, RAMP)
 
 
+def test_a_file_that_is_a_tiff_as_well(tmp_path):
+    """PS3.10, section 7.1: the preamble may hold the header of another format."""
+    path = make(tmp_path / "film", RAMP)
+    data = path.read_bytes()
+    path.write_bytes(b"II*\0\xe8\x05\x08\0" + data[8:])
+    np.testing.assert_array_equal(read(path).pixels, RAMP)
+
+
 COMPRESSED = {
     "jpeg baseline": (uid.JPEGBaseline8Bit, lambda p: imagecodecs.jpeg_encode(p, level=98), 8),
     "jpeg lossless": (uid.JPEGLosslessSV1, imagecodecs.ljpeg_encode, 16),

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from xray_seg.anatomy import HEART, ORGANS
+from xray_seg.anatomy import HEART, LUNGS, ORGANS, part_of
 from xray_seg.errors import OutputError
-from xray_seg.phantom import make_phantom
+from xray_seg.phantom import make_phantom, phantom_labels
 from xray_seg.polarity import fit
 from xray_seg.radiograph import Radiograph
 from xray_seg.segmenter import Segmentation, restore
+from xray_seg.sides import split_sides
 from xray_seg.writers import (
     KINDS,
     OVERLAY_OPACITY,
@@ -196,6 +197,45 @@ def test_a_file_where_a_folder_must_be_is_named(tmp_path, kind):
     with pytest.raises(OutputError, match=rf"{kind}/x.*cannot be written"):
         save_outputs(tmp_path, "x", [kind], ".tif", _segmentation())
     assert [path.name for path in tmp_path.iterdir()] == [kind]
+
+
+def test_with_sides_label_maps_and_masks_are_of_parts(tmp_path):
+    labels = phantom_labels(make_phantom(4, 96))
+    film = Radiograph(np.zeros(labels.shape, np.uint8))
+    result = Segmentation(film, labels, np.zeros((4, 4, 4), np.float32))
+    made = save_outputs(tmp_path, "x", ["labels", "organs"], ".png", result, True).paths
+    with Image.open(made[0]) as image:
+        parts = np.asarray(image)
+    assert np.array_equal(parts, split_sides(labels))
+    assert [path.name for path in made[1:]] == [
+        "x.right-clavicle.png",
+        "x.heart.png",
+        "x.right-lung.png",
+        "x.left-clavicle.png",
+        "x.left-lung.png",
+    ]
+    for label, path in enumerate(made[1:], 1):
+        with Image.open(path) as image:
+            assert np.array_equal(np.asarray(image) == 255, parts == label)
+
+
+def test_both_sides_have_their_organs_colour_in_overlays():
+    labels = phantom_labels(make_phantom(4, 96))
+    film = Radiograph(np.zeros(labels.shape, np.uint8))
+    whole, split = (render_overlay(film, each, 96) for each in (labels, split_sides(labels)))
+    assert np.array_equal(whole, split)
+    joined = np.full((6, 8), LUNGS.label, np.uint8)
+    joined[:, 4:] = part_of(LUNGS, "left").label
+    shown = render_overlay(Radiograph(np.zeros((6, 8), np.uint8)), joined, 8)
+    assert (shown[:, 3:5] == LUNGS.colour).all()  # outlined where the one meets the other
+    assert (shown[:, [2, 5]] != LUNGS.colour).all()
+
+
+def test_masks_written_before_one_that_fails_do_not_stay(tmp_path):
+    (tmp_path / "organs" / "x.lungs.tif").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"x\.lungs\.tif"):
+        save_outputs(tmp_path, "x", ["labels", "organs"], ".tif", _segmentation())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, monkeypatch):

@@ -65,10 +65,10 @@ def _read_content(path: Path, data: bytes | None, head: bytes, raw: RawLayout | 
     """Read a file, or ``data`` where they are given; ``head`` is how either begins."""
     if not head:
         raise NotARadiograph(f"{path}: is empty (0 bytes)")
+    if is_dicom(head):  # before TIFF, whose header may stand in a DICOM file's preamble
+        return read_dicom(path, data)
     if sniff(head):
         return read_raster(path, data)
-    if is_dicom(head):
-        return read_dicom(path, data)
     length = path.stat().st_size if data is None else len(data)
     if length != (raw or JSRT).length and _is_other(path, head):
         raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
