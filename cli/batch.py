@@ -111,7 +111,8 @@ def command(**options: Any) -> None:
     if options["cluster"] is None:
         summary = run(names, options["out"], Segmenter(*how), batch_options, *given)
     else:
-        from ..cluster import connected, on_cluster, plan_segmenter
+        from ..cluster import on_cluster
+        from ..nodes import connected, plan_segmenter
 
         with connected(options["cluster"]):
             segmenter = plan_segmenter(*how)
