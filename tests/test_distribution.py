@@ -38,7 +38,8 @@ if __name__ == "__main__":
 
 
 def trained(folder, out, devices, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_force_host_platform_device_count=2 {quick}")
     script = out.with_suffix(".py")
     script.write_text(TRAIN)
     done = subprocess.run(

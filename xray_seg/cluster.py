@@ -24,11 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .engines import Engine
-from .errors import ClusterError
+from .errors import ClusterError, ReadError
 from .inputs import Input
 from .journal import Record, failed_row
 from .nodes import Plan, plan
-from .pipeline import BatchOptions, Ready, Stages, Summary, finish, predict, prepare
+from .pipeline import BatchOptions, Ready, Stages, Summary, finish, load, predict, prepare
 from .polarity import Fitted
 from .segmenter import Segmenter
 
@@ -40,7 +40,8 @@ _BLOCK = 16
 _TASK_CORES = 0.5
 #: How often a task or actor is begun anew after the death of its worker.
 _RETRIES = 3
-#: Kinds of output that need no more of a film than its shape.
+#: Kinds of output that need no more of a film than its shape. For others it is read once more where
+#: they are written: through Ray's store its pixels would be copied several times.
 _WITHOUT_PIXELS = frozenset(("labels", "organs", "probabilities", "rle"))
 
 Block = dict[str, Any]
@@ -158,28 +159,29 @@ def _read(batch: Block, size: int, options: BatchOptions) -> Block:
         ready = prepare(item, fingerprint, size, options)
         if ready.fitted is not None:
             grid[:] = ready.fitted.grid
-        packed.append(_pack(ready, keep=not _WITHOUT_PIXELS.issuperset(options.save)))
+        packed.append(_pack(ready))
     return {"ready": packed, "grid": grids}
 
 
-def _pack(ready: Ready, keep: bool) -> bytes:
-    """Without the grid, which travels beside it, and without pixels that no one will ask for."""
+def _pack(ready: Ready) -> bytes:
+    """Without the grid, which travels beside it, and the pixels, which are large."""
     if ready.fitted is None:
         return pickle.dumps((ready, None))
-    film = ready.fitted.radiograph
-    shape = film.shape
-    film = film if keep else replace(film, pixels=np.empty(0, np.uint8))
+    film = replace(ready.fitted.radiograph, pixels=np.empty(0, np.uint8))
     fitted = replace(ready.fitted, radiograph=film, grid=np.empty(0, np.float32))
-    return pickle.dumps((replace(ready, fitted=fitted), shape), protocol=5)
+    return pickle.dumps((replace(ready, fitted=fitted), ready.fitted.radiograph.shape))
 
 
-def _unpack(packed: bytes) -> Ready:
-    ready, shape = pickle.loads(packed)  # noqa: S301
-    if ready.fitted is None or ready.fitted.radiograph.pixels.size:
-        found: Ready = ready
-        return found
-    film = replace(ready.fitted.radiograph, pixels=np.broadcast_to(np.uint8(0), shape))
-    return replace(ready, fitted=replace(ready.fitted, radiograph=film))
+def _with_pixels(ready: Ready, shape: tuple[int, int], options: BatchOptions) -> Fitted:
+    """With the pixels read anew where an output shows them, else with the film's shape alone."""
+    if ready.fitted is None:
+        raise ValueError("a film that could not be read has no pixels")
+    pixels = np.broadcast_to(np.uint8(0), shape)
+    if not _WITHOUT_PIXELS.issuperset(options.save):
+        pixels = load(ready.item, options).pixels
+        if pixels.shape != shape:
+            raise ReadError(f"{ready.item.path}: was changed while it was segmented")
+    return replace(ready.fitted, radiograph=replace(ready.fitted.radiograph, pixels=pixels))
 
 
 class _Engines:
@@ -220,9 +222,12 @@ def _finish(
     out: Path,
     options: BatchOptions,
 ) -> Record:
-    ready = _unpack(packed)
-    fitted: Fitted | None = ready.fitted
-    if fitted is None:
-        row = failed_row(ready.item.path, ready.error)
-        return Record(ready.item.key, ready.fingerprint, row)
-    return finish(ready, fitted, failure or np.asarray(probabilities), out, options)
+    ready, shape = pickle.loads(packed)  # noqa: S301
+    reason = ready.error
+    if ready.fitted is not None:
+        try:
+            fitted = _with_pixels(ready, shape, options)
+            return finish(ready, fitted, failure or np.asarray(probabilities), out, options)
+        except Exception as error:  # noqa: BLE001 - one film that has gone must not end a block
+            reason = str(error)
+    return Record(ready.item.key, ready.fingerprint, failed_row(ready.item.path, reason))
