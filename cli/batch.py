@@ -137,7 +137,8 @@ def command(**options: Any) -> None:
     if options["cluster"] is None:
         summary = run_it(segmenter=Segmenter(*how))
     else:
-        from ..cluster import connected, on_cluster, plan_segmenter
+        from ..cluster import on_cluster
+        from ..nodes import connected, plan_segmenter
 
         with connected(options["cluster"]):
             summary = run_it(segmenter=plan_segmenter(*how), stages=on_cluster())

@@ -60,6 +60,9 @@ def _read_fold(
 )
 @click.option("--init", metavar="NAME|DIR", help="Weights to start from.")
 @click.option("--spacing", type=positive, metavar="MM", help="mm between mask pixels, for scores.")
+@click.option(
+    "--devices", type=click.IntRange(1), help="GPUs that share each batch, by JAX. [1, without JAX]"
+)
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
 def command(
     images: Path,
@@ -70,6 +73,7 @@ def command(
     precision: str | None,
     fold: tuple[int, int] | None,
     spacing: float | None,
+    devices: int | None,
     resume: bool,
     **changes: Any,
 ) -> None:
@@ -99,7 +103,7 @@ def command(
         raise click.BadParameter(str(error), param_hint="--size") from error
     split = _split(find_cases(images, masks), recipe, fold, chosen.seed)
     console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
-    _train(out, split, chosen, resume)
+    _train(out, split, chosen, devices, resume)
     seen = read_record(out).get("held_out_but_trained_before")
     if seen:
         console.doubt(
@@ -121,8 +125,9 @@ def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: i
     return split_cases(cases, seed, *(STUDY_SHARES if recipe == "paper" else ()))
 
 
-def _train(out: Path, split: Split, recipe: Recipe, resume: bool) -> None:
+def _train(out: Path, split: Split, recipe: Recipe, devices: int | None, resume: bool) -> None:
     from ..anatomy import ORGANS
+    from ..distribution import train_on_devices
     from ..training import train
     from . import console
 
@@ -138,4 +143,7 @@ def _train(out: Path, split: Split, recipe: Recipe, resume: bool) -> None:
             )
             bar.move(int(row["epoch"]), note)
 
-        train(out, split, recipe, tell, resume)
+        if devices is None:
+            train(out, split, recipe, tell, resume)
+        else:
+            train_on_devices(out, split, recipe, devices, tell, resume)

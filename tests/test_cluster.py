@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("ray.data")
 
 from xray_seg import cluster, pipeline
+from xray_seg import nodes as sharing
 from xray_seg.cli import main
 from xray_seg.errors import ClusterError
 from xray_seg.phantom import make_phantom
@@ -70,7 +71,7 @@ def nodes(store):
     noticing = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
     made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": noticing})
     made.add_node(**small)
-    with cluster.connected(made.address):
+    with sharing.connected(made.address):
         yield made
     made.shutdown()
 
@@ -223,13 +224,13 @@ def test_the_command_with_the_shipped_weights(nodes, films, tmp_path):
     ],
 )
 def test_cores_and_gpus_are_shared_out(nodes_, on_gpu, expected):
-    found = cluster.plan(nodes_, on_gpu)
+    found = sharing.plan(nodes_, on_gpu)
     assert (found.engines, found.cores, found.gpus) == expected
     assert found.blocks >= 8
 
 
 def test_a_cluster_without_what_is_needed_is_refused():
     with pytest.raises(ClusterError, match="no GPU"):
-        cluster.plan([{"CPU": 8}], True)
+        sharing.plan([{"CPU": 8}], True)
     with pytest.raises(ClusterError, match="two cores"):
-        cluster.plan([{"CPU": 1}, {"GPU": 1}], False)
+        sharing.plan([{"CPU": 1}, {"GPU": 1}], False)

@@ -10,11 +10,10 @@ This process keeps the journal: a film counts as done when its record has arrive
 
 from __future__ import annotations
 
-import logging
 import pickle
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -25,11 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .engines import Engine
-from .errors import ClusterError
+from .errors import ClusterError, ReadError
 from .inputs import Input
 from .journal import Record, failed_row
 from .model_card import Model
-from .pipeline import BatchOptions, Ready, Stages, Summary, finish, predict, prepare
+from .nodes import Plan, plan
+from .pipeline import BatchOptions, Ready, Stages, Summary, finish, load, predict, prepare
 from .polarity import Fitted
 from .segmenter import Segmenter
 
@@ -37,8 +37,6 @@ from .segmenter import Segmenter
 _WAVE = 20_000
 #: Films a block at most.
 _BLOCK = 16
-#: Cores of an engine without a GPU, at most: more serve one film little.
-_ENGINE_CORES = 4
 #: Cores that Ray reckons for a task that reads or writes: half its time it waits for the store.
 _TASK_CORES = 0.5
 #: How often a task or actor is begun anew after the death of its worker.
@@ -46,101 +44,6 @@ _RETRIES = 3
 
 Block = dict[str, Any]
 Todo = tuple[Input, str]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a cluster is shared out.
-
-    Attributes:
-        engines: actors at most.
-        cores: of each, and threads of its engine.
-        gpus: of each.
-        blocks: blocks a wave at least, so that all cores have work.
-    """
-
-    engines: int
-    cores: int
-    gpus: int
-    blocks: int
-
-
-def plan(nodes: list[dict[str, float]], on_gpu: bool) -> Plan:
-    """Share out nodes, each given as its resources by Ray's names (``CPU``, ``GPU``).
-
-    Raises:
-        ClusterError: none of them has what an engine needs.
-    """
-    cores = [int(node.get("CPU", 0)) for node in nodes]
-    gpus = int(sum(node.get("GPU", 0) for node in nodes))
-    if on_gpu:
-        if not gpus:
-            raise ClusterError("the cluster has no GPU; give --device cpu")
-        return Plan(gpus, 1, 1, 4 * max(1, sum(cores)))
-    usable = [count for count in cores if count > 1]
-    if not usable:
-        raise ClusterError("no node of the cluster has two cores, one to read and one to predict")
-    each = min(_ENGINE_CORES, max(1, min(usable) // 2))
-    # Of each node a core is left for reading and writing.
-    engines = sum((count - 1) // each for count in usable)
-    return Plan(engines, each, 0, 4 * sum(cores))
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Be a driver of a Ray cluster within the block.
-
-    Args:
-        address: ``local`` to start one on this machine, ``auto`` for the one that this machine is
-            a node of, or where it is.
-
-    Raises:
-        ClusterError: Ray is not installed, or there is no cluster.
-    """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise ClusterError(
-            "--cluster needs Ray: pip install 'xray-seg[ray]', here and on each node"
-        ) from error
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its failures become records
-    ours = not ray.is_initialized()
-    if ours:
-        try:
-            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ClusterError(f"--cluster {address}: cannot connect: {error}") from error
-    try:
-        yield
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def plan_segmenter(weights: str | None, engine: str, precision: str, device: str) -> Segmenter:
-    """A Segmenter for a connected cluster; its engine is opened here only where it has no GPU.
-
-    Raises:
-        WeightsError, EngineError: as Segmenter.
-    """
-    import ray
-
-    wants_gpu = device.startswith("gpu") or (device == "auto" and precision != "int8")
-    if engine == "litert" or not wants_gpu or not ray.cluster_resources().get("GPU"):
-        return Segmenter(weights, engine, precision, "cpu" if device == "auto" else device)
-    from .model_card import load_model
-
-    model = load_model(weights)
-    chosen = SimpleNamespace(
-        name="saved-model",
-        precision="float16" if precision == "auto" else precision,
-        device="gpu:0",
-        size=model.size,
-        batch_size=64,
-    )
-    planned: Any = SimpleNamespace(model=model, engine=chosen)
-    return planned
 
 
 def on_cluster(open_engine: Callable[[], Engine] | None = None) -> Stages:
@@ -223,21 +126,22 @@ def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record,
         [{"todo": pickle.dumps(each)} for each in todo],
         override_num_blocks=-(-len(todo) // block),
     )
-    pool = ActorPoolStrategy(min_size=1, max_size=work.plan.engines)
-    done = (
-        films.map_batches(_read, batch_size=None, fn_args=(work.size, work.options), **task)
-        .map_batches(
-            _Engines,
-            batch_size=work.batch_size,
-            fn_constructor_args=(work.open_engine,),
-            compute=pool,
-            num_cpus=work.plan.cores,
-            num_gpus=work.plan.gpus or None,
-            max_restarts=_RETRIES,
-            max_task_retries=_RETRIES,
+    actor: dict[str, Any] = {
+        "fn_constructor_args": (work.open_engine,),
+        "compute": ActorPoolStrategy(min_size=1, max_size=work.plan.engines),
+        "num_cpus": work.plan.cores,
+        "num_gpus": work.plan.gpus or None,
+        "max_restarts": _RETRIES,
+        "max_task_retries": _RETRIES,
+    }
+    with warnings.catch_warnings():
+        # Up to Ray 2.63 retries have no other way in than the one that it warns of.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        read = films.map_batches(_read, batch_size=None, fn_args=(work.size, work.options), **task)
+        predicted = read.map_batches(_Engines, batch_size=work.batch_size, **actor)
+        done = predicted.map_batches(
+            _write, batch_size=None, fn_args=(work.model, work.out, work.options), **task
         )
-        .map_batches(_write, batch_size=None, fn_args=(work.model, work.out, work.options), **task)
-    )
     try:
         for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
             for record, seconds in zip(batch["record"], batch["seconds"], strict=True):
@@ -260,11 +164,22 @@ def _read(batch: Block, size: int, options: BatchOptions) -> Block:
 
 
 def _pack(ready: Ready) -> bytes:
-    """Without the grid, which travels beside it."""
+    """Without the grid, which travels beside it, and the pixels, which are read anew where masks
+    are written: through Ray's store they would be copied several times."""
     if ready.fitted is None:
-        return pickle.dumps(ready)
-    fitted = replace(ready.fitted, grid=np.empty(0, np.float32))
-    return pickle.dumps(replace(ready, fitted=fitted), protocol=5)
+        return pickle.dumps((ready, None))
+    film = replace(ready.fitted.radiograph, pixels=np.empty(0, np.uint8))
+    fitted = replace(ready.fitted, radiograph=film, grid=np.empty(0, np.float32))
+    return pickle.dumps((replace(ready, fitted=fitted), ready.fitted.radiograph.shape))
+
+
+def _with_pixels(ready: Ready, shape: tuple[int, int], options: BatchOptions) -> Fitted:
+    if ready.fitted is None:
+        raise ValueError("a film that could not be read has no pixels")
+    pixels = load(ready.item, options).pixels
+    if pixels.shape != shape:
+        raise ReadError(f"{ready.item.path}: was changed while it was segmented")
+    return replace(ready.fitted, radiograph=replace(ready.fitted.radiograph, pixels=pixels))
 
 
 class _Engines:
@@ -306,9 +221,12 @@ def _finish(
     out: Path,
     options: BatchOptions,
 ) -> Record:
-    ready: Ready = pickle.loads(packed)  # noqa: S301
-    fitted: Fitted | None = ready.fitted
-    if fitted is None:
-        row = failed_row(ready.item.path, ready.error)
-        return Record(ready.item.key, ready.fingerprint, row)
-    return finish(ready, fitted, failure or np.asarray(probabilities), model, out, options)
+    ready, shape = pickle.loads(packed)  # noqa: S301
+    reason = ready.error
+    if ready.fitted is not None:
+        try:
+            fitted = _with_pixels(ready, shape, options)
+            return finish(ready, fitted, failure or np.asarray(probabilities), model, out, options)
+        except Exception as error:  # noqa: BLE001 - one film that has gone must not end a block
+            reason = str(error)
+    return Record(ready.item.key, ready.fingerprint, failed_row(ready.item.path, reason))

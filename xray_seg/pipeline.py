@@ -32,6 +32,7 @@ from .journal import Journal, Record, done_row, failed_row
 from .model_card import Model
 from .parts import Parts, pack
 from .polarity import Fitted, fit
+from .radiograph import Radiograph
 from .readers import RawLayout, read
 from .segmenter import Segmenter, restore
 from .stores import Remote
@@ -270,17 +271,27 @@ def _batches(
         yield batch
 
 
+def load(item: Input, options: BatchOptions) -> Radiograph:
+    """Read an input as the options say.
+
+    Raises:
+        ReadError: it cannot be read as a radiograph.
+    """
+    if isinstance(item.path, Remote):
+        radiograph = read(item.path.read_bytes(), options.raw, str(item.path))
+    else:
+        radiograph = read(item.path, options.raw)
+    if options.spacing is not None:
+        radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
+    if options.inverted is not None:
+        radiograph = replace(radiograph, inverted=options.inverted)
+    return radiograph
+
+
 def prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> Ready:
     """The read stage: file to grid."""
     try:
-        if isinstance(item.path, Remote):
-            radiograph = read(item.path.read_bytes(), options.raw, str(item.path))
-        else:
-            radiograph = read(item.path, options.raw)
-        if options.spacing is not None:
-            radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
-        if options.inverted is not None:
-            radiograph = replace(radiograph, inverted=options.inverted)
+        radiograph = load(item, options)
         return Ready(item, fingerprint, fit(radiograph, size))
     except XraySegError as error:
         return Ready(item, fingerprint, error=str(error))

@@ -8,7 +8,8 @@ have given uninterrupted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ def train(
             "epoch": float(len(rows) + 1),
             **train_epoch(model, real, phantoms, recipe, len(rows)),
         }
-        scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
+        with _undivided():
+            scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
         row |= {f"val_{key}": float(value) for key, value in scores.items()}
         keep_epoch(folder, model, row, keep_best=recipe.patience is not None)
         rows.append(row)
@@ -196,6 +198,19 @@ def _loss(recipe: Recipe) -> Callable[[Any, Any], Any]:
         return LOSSES[recipe.loss](truth, probabilities, ops)
 
     return loss
+
+
+@contextmanager
+def _undivided() -> Iterator[None]:
+    """Within the block devices do not share batches: the last one to validate on may be odd."""
+    from keras import distribution
+
+    before = distribution.distribution()
+    distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        distribution.set_distribution(before)
 
 
 def _out_of_patience(rows: list[Row], recipe: Recipe) -> bool:
