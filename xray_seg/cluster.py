@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .anatomy import CLASSES
 from .engines import Engine
 from .errors import ClusterError, ReadError
 from .inputs import Input
@@ -194,8 +195,7 @@ class _Engines:
         """Grids to probabilities, or to the reason why there are none."""
         began = time.perf_counter()
         outcomes = predict(self._segmenter, list(batch["grid"]))
-        shape = next((o.shape for o in outcomes if not isinstance(o, str)), (1, 1, 1))
-        probabilities = np.zeros((len(outcomes), *shape), np.float32)
+        probabilities = np.zeros((*batch["grid"].shape, CLASSES), np.float32)
         for slot, outcome in zip(probabilities, outcomes, strict=True):
             if not isinstance(outcome, str):
                 slot[:] = outcome
