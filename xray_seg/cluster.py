@@ -28,7 +28,7 @@ from .engines import Engine
 from .errors import ClusterError, ReadError
 from .inputs import Input
 from .journal import Record, failed_row
-from .nodes import Plan, plan
+from .nodes import TASK_CORES, Plan, plan
 from .pipeline import BatchOptions, Ready, Stages, Summary, finish, load, predict, prepare
 from .polarity import Fitted
 from .segmenter import Segmenter
@@ -37,8 +37,6 @@ from .segmenter import Segmenter
 _WAVE = 20_000
 #: Films a block at most.
 _BLOCK = 16
-#: Cores that Ray reckons for a task that reads or writes: half its time it waits for the store.
-_TASK_CORES = 0.5
 #: How often a task or actor is begun anew after the death of its worker.
 _RETRIES = 3
 #: Kinds of output that need no more of a film than its shape. For others it is read once more where
@@ -94,7 +92,7 @@ def _opener(segmenter: Segmenter, shares: Plan) -> Callable[[], Engine]:
     folder, engine = segmenter.model.folder.absolute(), segmenter.engine
     device = "gpu" if engine.device.startswith("gpu") else "cpu"
     how = engine.name, engine.precision, device
-    return lambda: Segmenter(folder, *how, threads=shares.cores).engine
+    return lambda: Segmenter(folder, *how, threads=shares.threads).engine
 
 
 def _run_wave(
@@ -122,7 +120,7 @@ def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record,
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # what is missing in the end is seen by its key
-    task: dict[str, Any] = {"num_cpus": _TASK_CORES, "max_retries": _RETRIES}
+    task: dict[str, Any] = {"num_cpus": TASK_CORES, "max_retries": _RETRIES}
     films = ray.data.from_items(
         [{"todo": pickle.dumps(each)} for each in todo],
         override_num_blocks=-(-len(todo) // block),
