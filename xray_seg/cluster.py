@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .anatomy import CLASSES
 from .engines import Engine
 from .errors import ClusterError, ReadError
 from .inputs import Input
 from .journal import Record, failed_row
 from .model_card import Model
-from .nodes import Plan, plan
+from .nodes import TASK_CORES, Plan, plan
 from .pipeline import BatchOptions, Ready, Stages, Summary, finish, load, predict, prepare
 from .polarity import Fitted
 from .segmenter import Segmenter
@@ -37,8 +38,6 @@ from .segmenter import Segmenter
 _WAVE = 20_000
 #: Films a block at most.
 _BLOCK = 16
-#: Cores that Ray reckons for a task that reads or writes: half its time it waits for the store.
-_TASK_CORES = 0.5
 #: How often a task or actor is begun anew after the death of its worker.
 _RETRIES = 3
 
@@ -93,7 +92,7 @@ def _opener(segmenter: Segmenter, shares: Plan) -> Callable[[], Engine]:
     folder, engine = segmenter.model.folder.absolute(), segmenter.engine
     device = "gpu" if engine.device.startswith("gpu") else "cpu"
     how = engine.name, engine.precision, device
-    return lambda: Segmenter(folder, *how, threads=shares.cores).engine
+    return lambda: Segmenter(folder, *how, threads=shares.threads).engine
 
 
 def _run_wave(
@@ -121,7 +120,7 @@ def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record,
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # what is missing in the end is seen by its key
-    task: dict[str, Any] = {"num_cpus": _TASK_CORES, "max_retries": _RETRIES}
+    task: dict[str, Any] = {"num_cpus": TASK_CORES, "max_retries": _RETRIES}
     films = ray.data.from_items(
         [{"todo": pickle.dumps(each)} for each in todo],
         override_num_blocks=-(-len(todo) // block),
@@ -192,8 +191,7 @@ class _Engines:
         """Grids to probabilities, or to the reason why there are none."""
         began = time.perf_counter()
         outcomes = predict(self._segmenter, list(batch["grid"]))
-        shape = next((o.shape for o in outcomes if not isinstance(o, str)), (1, 1, 1))
-        probabilities = np.zeros((len(outcomes), *shape), np.float32)
+        probabilities = np.zeros((*batch["grid"].shape, CLASSES), np.float32)
         for slot, outcome in zip(probabilities, outcomes, strict=True):
             if not isinstance(outcome, str):
                 slot[:] = outcome

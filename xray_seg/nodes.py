@@ -14,6 +14,8 @@ from .segmenter import Segmenter
 
 #: Cores of an engine without a GPU, at most: more serve one film little.
 _ENGINE_CORES = 4
+#: Cores that Ray reckons for a task that reads or writes: much of its time it waits for the store.
+TASK_CORES = 0.25
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,15 @@ class Plan:
 
     Attributes:
         engines: actors at most.
-        cores: of each, and threads of its engine.
+        threads: of each one's engine.
+        cores: that Ray reckons for each; a little more, so that tasks always find room.
         gpus: of each.
         blocks: blocks a wave at least, so that all cores have work.
     """
 
     engines: int
-    cores: int
+    threads: int
+    cores: float
     gpus: int
     blocks: int
 
@@ -44,14 +48,22 @@ def plan(nodes: list[dict[str, float]], on_gpu: bool) -> Plan:
     if on_gpu:
         if not gpus:
             raise ClusterError("the cluster has no GPU; give --device cpu")
-        return Plan(gpus, 1, 1, 4 * max(1, sum(cores)))
+        return Plan(gpus, 1, 0.5, 1, 4 * max(1, sum(cores)))
     usable = [count for count in cores if count > 1]
     if not usable:
         raise ClusterError("no node of the cluster has two cores, one to read and one to predict")
-    each = min(_ENGINE_CORES, max(1, min(usable) // 2))
-    # Of each node a core is left for reading and writing.
-    engines = sum((count - 1) // each for count in usable)
-    return Plan(engines, each, 0, 4 * sum(cores))
+    threads = min(_ENGINE_CORES, max(1, min(usable) // 2))
+    # An engine is begun anew anywhere when its node dies: on no node may engines leave no room for
+    # the tasks that feed them.
+    least = threads + 0.5
+    steps = range(1 + int((min(usable) - TASK_CORES - least) * 8))
+    fitting = (
+        least + step / 8
+        for step in steps
+        if all(count % (least + step / 8) >= TASK_CORES for count in usable)
+    )
+    reserved = next(fitting, least)
+    return Plan(sum(int(n // reserved) for n in usable), threads, reserved, 0, 4 * sum(cores))
 
 
 @contextmanager
