@@ -7,30 +7,30 @@ both in kernels and codecs that release the GIL.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
 from .ahead import in_order
 from .engines import available_cores
 from .errors import XraySegError
+from .fingerprint import file_sha256, fingerprint_of, settings_of
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
 from .polarity import Fitted, fit
-from .readers import RawLayout, read
+from .readers import MAX_PIXELS, RawLayout, read, read_ids
 from .segmenter import Segmenter, restore
 from .writers import save_outputs
+
+_MEMORY = "not enough memory for it; give fewer --workers, a smaller --batch-size or --max-pixels"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,10 @@ class BatchOptions:
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
         workers: threads that read, and as many that write; None for one a core.
+        verify: what tells that an input is the same as before, beside its size: ``mtime`` or
+            ``hash`` (of its bytes).
+        max_pixels: samples (pixels times colours) of an image at most.
+        keep_ids: whether patient, study, series and instance of DICOM files go into the record.
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -56,6 +60,9 @@ class BatchOptions:
     overwrite: bool = False
     batch_size: int | None = None
     workers: int | None = None
+    verify: str = "mtime"
+    max_pixels: int = MAX_PIXELS
+    keep_ids: bool = False
 
 
 @dataclass
@@ -83,12 +90,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Ready:
-    """An input on its way: fitted to the grid, or with the reason why not."""
+    """An input on its way: fitted to the grid, done before, or with the reason why not."""
 
     item: Input
     fingerprint: str
     fitted: Fitted | None = None
     error: str = ""
+    kept: Record | None = None
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 def run_batch(
@@ -114,12 +123,14 @@ def run_batch(
     """
     summary = Summary(len(inputs))
     started = time.perf_counter()
-    settings = _settings(segmenter, options)
 
     def settle(record: Record, kept: bool = False) -> None:
         if not kept:
-            if not record.done:
-                _remove_stale(out, journal.get(record.key))
+            before = journal.get(record.key)
+            if record.done:
+                record = record.after(before)
+            else:
+                _remove_stale(out, before)
             journal.append(record)
         summary.kept += kept
         summary.done += record.done and not kept
@@ -128,8 +139,8 @@ def run_batch(
         tell(record, summary)
 
     try:
-        todo = _pending(inputs, out, journal, settings, options, settle)
-        _run_stages(todo, out, segmenter, options, summary, settle)
+        known = ((item, journal.get(item.key)) for item in inputs)
+        _run_stages(known, out, segmenter, options, summary, settle)
     except KeyboardInterrupt:
         summary.interrupted = True
     summary.seconds = time.perf_counter() - started
@@ -138,50 +149,25 @@ def run_batch(
 
 def _remove_stale(out: Path, before: Record | None) -> None:
     """Take away what was made of a film that now fails: masks of its earlier content mislead."""
-    for made in before.outputs if before else ():
+    for made in before.files if before else ():
         with suppress(OSError):
             (out / made).unlink(missing_ok=True)
 
 
-def _pending(
-    inputs: Sequence[Input],
-    out: Path,
-    journal: Journal,
-    settings: str,
-    options: BatchOptions,
-    settle: Callable[..., None],
-) -> Iterator[tuple[Input, str]]:
-    """Inputs yet to be done, each with its fingerprint; the others are settled on the way."""
-    for item in inputs:
-        fingerprint = _fingerprint(item.path, settings)
-        record = journal.get(item.key)
-        if item.problem:
-            settle(Record(item.key, fingerprint, failed_row(item.path, item.problem)))
-        elif (
-            not options.overwrite
-            and record is not None
-            and record.done
-            and record.fingerprint == fingerprint
-            and all((out / made).is_file() for made in record.outputs)
-        ):
-            settle(record, kept=True)
-        else:
-            yield item, fingerprint
-
-
 def _run_stages(
-    todo: Iterator[tuple[Input, str]],
+    known: Iterator[tuple[Input, Record | None]],
     out: Path,
     segmenter: Segmenter,
     options: BatchOptions,
     summary: Summary,
-    settle: Callable[[Record], None],
+    settle: Callable[..., None],
 ) -> None:
     workers = options.workers or available_cores()
     batch_size = options.batch_size or segmenter.engine.batch_size
     readers = ThreadPoolExecutor(workers, "read")
     writers = ThreadPoolExecutor(workers, "write")
     writing: deque[Future[Record]] = deque()
+    settings = settings_of(segmenter, options)
 
     def settle_oldest() -> None:
         record = writing[0].result()  # it stays in the queue while an interruption may come
@@ -191,8 +177,8 @@ def _run_stages(
     try:
         prepared = in_order(
             readers,
-            lambda pair: _prepare(*pair, segmenter.engine.size, options),
-            todo,
+            lambda pair: _prepare(*pair, out, settings, segmenter.engine.size, options),
+            known,
             batch_size + workers,
         )
         for batch in _batches(_fitted(prepared, settle), batch_size):
@@ -214,11 +200,13 @@ def _run_stages(
 
 
 def _fitted(
-    prepared: Iterator[_Ready], settle: Callable[[Record], None]
+    prepared: Iterator[_Ready], settle: Callable[..., None]
 ) -> Iterator[tuple[_Ready, Fitted]]:
     """The inputs that could be read; the others are settled at once."""
     for ready in prepared:
-        if ready.fitted is None:
+        if ready.kept is not None:
+            settle(ready.kept, kept=True)
+        elif ready.fitted is None:
             row = failed_row(ready.item.path, ready.error)
             settle(Record(ready.item.key, ready.fingerprint, row))
         else:
@@ -233,17 +221,33 @@ def _batches(
         yield batch
 
 
-def _prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> _Ready:
-    """The read stage: file to grid."""
+def _prepare(
+    item: Input, before: Record | None, out: Path, settings: str, size: int, options: BatchOptions
+) -> _Ready:
+    """The read stage: file to grid, unless it was done before."""
+    fingerprint = fingerprint_of(item.path, settings, options.verify)
+    if item.problem:
+        return _Ready(item, fingerprint, error=item.problem)
+    if (
+        not options.overwrite
+        and before is not None
+        and before.done
+        and before.fingerprint == fingerprint
+        and all((out / made).is_file() for made in before.outputs)
+    ):
+        return _Ready(item, fingerprint, kept=before)
     try:
-        radiograph = read(item.path, options.raw)
+        radiograph = read(item.path, options.raw, options.max_pixels)
         if options.spacing is not None:
             radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
         if options.inverted is not None:
             radiograph = replace(radiograph, inverted=options.inverted)
-        return _Ready(item, fingerprint, fit(radiograph, size))
+        ids = read_ids(item.path) if options.keep_ids else {}
+        return _Ready(item, fingerprint, fit(radiograph, size), ids=ids)
     except XraySegError as error:
         return _Ready(item, fingerprint, error=str(error))
+    except MemoryError:
+        return _Ready(item, fingerprint, error=f"{item.path}: {_MEMORY}")
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
         return _Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
 
@@ -278,34 +282,13 @@ def _finish(
         paths = save_outputs(out, item.key, options.save, options.suffix, result)
         outputs = [path.relative_to(out).as_posix() for path in paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
-        row = done_row(item.path, labels, result.radiograph, result.measurements)
-        return Record(item.key, ready.fingerprint, row, outputs)
+        row = done_row(item.path, labels, result.radiograph, result.measurements) | ready.ids
+        hashes = {name: file_sha256(out / name) for name in outputs}
+        return Record(item.key, ready.fingerprint, row, outputs, hashes)
     except XraySegError as error:
         row = failed_row(item.path, f"{item.path}: {error}")
+    except MemoryError:
+        row = failed_row(item.path, f"{item.path}: {_MEMORY}")
     except Exception as error:  # noqa: BLE001 - as above
         row = failed_row(item.path, f"{item.path}: {type(error).__name__}: {error}")
     return Record(item.key, ready.fingerprint, row)
-
-
-def _settings(segmenter: Segmenter, options: BatchOptions) -> str:
-    """What, besides the input, decides what the outputs are."""
-    kept = {
-        key: value
-        for key, value in asdict(options).items()
-        if key not in ("overwrite", "batch_size", "workers")
-    }
-    engine = segmenter.engine
-    made_by = [__version__, segmenter.model.sha256, engine.name, engine.precision]
-    return json.dumps([*made_by, kept], sort_keys=True)
-
-
-def _fingerprint(path: Path, settings: str) -> str:
-    """Digest of an input's size and modification time and of the settings."""
-    try:
-        status = path.stat()
-        state = f"{status.st_size} {status.st_mtime_ns}"
-    except (OSError, ValueError):
-        state = "missing"
-    return hashlib.sha256(
-        f"{path}\0{state}\0{settings}".encode(errors="surrogateescape")
-    ).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +12,15 @@ from typing import Any
 
 from .atomic import write_text
 from .errors import OutputError
+from .fingerprint import file_sha256
+from .folder_lock import HIDDEN, alone
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
 from .pipeline import BatchOptions, Summary, run_batch
+from .readers import ID_COLUMNS
 from .segmenter import Segmenter
-
-#: Of the run itself, within the output folder.
-_HIDDEN = ".xrayseg"
+from .writers import KINDS
 
 Tell = Callable[[Record, Summary], None]
 
@@ -54,33 +55,20 @@ def run(
     if part:
         inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
     try:
-        with _alone(out, mark), Journal(out / _HIDDEN / f"journal{mark}.jsonl") as journal:
+        with alone(out, mark, KINDS), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
             if not options.overwrite:
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell)
-            write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
-        facts = _facts(segmenter, options, summary, started)
-        write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
+            results = out / f"results{mark}.csv"
+            ids = ID_COLUMNS if options.keep_ids else ()
+            write_results(results, result_rows(inputs, journal), ids)
+            facts = _facts(segmenter, options, summary, started)
+            facts["files"] = {results.name: file_sha256(results)}
+            write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return summary
-
-
-@contextmanager
-def _alone(out: Path, mark: str) -> Iterator[None]:
-    """Hold the output folder (or one part's journal in it) against a second run at once."""
-    import fcntl
-
-    (out / _HIDDEN).mkdir(parents=True, exist_ok=True)
-    with (out / _HIDDEN / f"lock{mark}").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"{out}: another run writes here; wait for it, or give another --out"
-            ) from error
-        yield
 
 
 def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:

@@ -8,23 +8,31 @@ from pathlib import Path
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .dicom import is_dicom, read_dicom
+from .header import ID_COLUMNS as ID_COLUMNS
+from .header import read_ids as read_ids
 from .jsrt import JSRT, read_raw
 from .jsrt import RawLayout as RawLayout
+from .limits import MAX_PIXELS as MAX_PIXELS
+from .limits import check_length
 from .raster import read_raster, sniff
 
 _HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
 
 
-def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
+def read(
+    path: str | PathLike[str], raw: RawLayout | None = None, max_pixels: int = MAX_PIXELS
+) -> Radiograph:
     """Read a radiograph, by its content: DICOM, raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
 
     Args:
         path: a file.
         raw: layout of headerless files; None for JSRT's 2048 x 2048.
+        max_pixels: samples (pixels times colours) at most; a file that claims more is refused
+            before memory is taken for it.
 
     Raises:
         NotARadiograph: the file holds something else, or nothing.
-        ReadError: it is damaged, of a kind not supported, or cannot be opened.
+        ReadError: it is damaged, of a kind not supported, too large, or cannot be opened.
     """
     path = Path(path)
     try:
@@ -37,12 +45,13 @@ def read(path: str | PathLike[str], raw: RawLayout | None = None) -> Radiograph:
         if not head:
             raise NotARadiograph(f"{path}: is empty (0 bytes)")
         if sniff(head):
-            return read_raster(path)
+            return read_raster(path, max_pixels)
         if is_dicom(head):
-            return read_dicom(path)
+            check_length(path, max_pixels)
+            return read_dicom(path, max_pixels)
         if path.stat().st_size != (raw or JSRT).length and _is_other(path, head):
             raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
-        return read_raw(path, raw or JSRT)
+        return read_raw(path, raw or JSRT, max_pixels)
     except OSError as error:
         raise ReadError(f"{path}: {error.strerror or error}") from error
 

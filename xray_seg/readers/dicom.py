@@ -6,7 +6,9 @@ window, and the photometric interpretation, which says whether high is dark.
 
 from __future__ import annotations
 
+import re
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,19 +17,18 @@ import numpy.typing as npt
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
+from .header import doubts, kind, modality
+from .limits import MAX_PIXELS, check_claim, check_data
 from .raster import to_grey
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-#: PS3.3, C.7.3.1.1.1: what a projection radiograph or a picture of one may be.
-_MODALITIES = ("CR", "DX", "RG", "RF", "XA", "OT", "SC", "")
-#: Body parts (PS3.16, annex L) of a film that shows the chest.
-_BODY_PARTS = ("CHEST", "THORAX", "LUNG", "HEART", "RIB", "RIBS", "CLAVICLE", "")
-#: PS3.3, C.8.11.5.
-_FRONTAL = ("PA", "AP", "")
 #: By preference: calibrated, at the detector, of a scanned film (PS3.3, C.7.6.3 and C.8.11.4).
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+
+#: What pydicom's messages quote of a header.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def is_dicom(head: bytes) -> bool:
@@ -38,12 +39,15 @@ def is_dicom(head: bytes) -> bool:
     return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
 
 
-def read_dicom(path: Path) -> Radiograph:
+def read_dicom(path: Path, max_pixels: int = MAX_PIXELS) -> Radiograph:
     """Read the first frame of a DICOM image.
+
+    Of its header, only terms that DICOM defines reach the notes and errors, so no patient data do.
 
     Raises:
         NotARadiograph: it holds no image.
-        ReadError: it is damaged, of a kind not supported, or pydicom is not installed.
+        ReadError: it is damaged, of a kind not supported, claims more than ``max_pixels`` samples,
+            or pydicom is not installed.
     """
     try:
         import pydicom
@@ -53,24 +57,65 @@ def read_dicom(path: Path) -> Radiograph:
         ) from error
     warnings.filterwarnings("ignore", module="pydicom")  # on oddities that are read all the same
     try:
+        _check_deflated(path, max_pixels)
         dataset = pydicom.dcmread(path, force=True)
         if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
-            kind = getattr(dataset.get("SOPClassUID"), "name", "of no stated kind")
-            raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind})")
-        pixels = _shown_pixels(dataset, path)
+            raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
+        _name_syntax(dataset)
+        _check_size(dataset, path, max_pixels)
+        return _radiograph(dataset, path)
     except (OSError, MemoryError, ReadError):
         raise
     except Exception as error:  # pydicom and its decoders have exceptions of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(_QUOTED.sub("(...)", str(error)).split()) or type(error).__name__
         raise ReadError(f"{path}: damaged or not supported: {reason}") from error
+
+
+def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
     return Radiograph(
-        pixels,
+        _shown_pixels(dataset, path),
         {"MONOCHROME1": True, "MONOCHROME2": False}.get(dataset.PhotometricInterpretation),
         _spacing(dataset),
         str(path),
-        f"DICOM {dataset.get('Modality', '')}".strip(),
-        tuple(_doubts(dataset)),
+        f"DICOM {modality(dataset)}".strip(),
+        doubts(dataset),
     )
+
+
+def _check_deflated(path: Path, most: int) -> None:
+    """Refuse a deflated data set that is too long before pydicom inflates it at one go."""
+    from pydicom import uid
+    from pydicom.filereader import data_element_generator
+
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            return
+        syntax = ""
+        meta = data_element_generator(file, False, True, lambda tag, vr, length: tag.group != 2)
+        for element in meta:
+            if element.tag == 0x00020010:
+                syntax = bytes(element.value or b"").rstrip(b"\0 ").decode("ascii", "replace")
+        if syntax != uid.DeflatedExplicitVRLittleEndian:
+            return
+        inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), 8 * most + (1 << 20)
+        while data := inflater.unconsumed_tail or file.read(1 << 16):
+            left -= len(inflater.decompress(data, 1 << 20))
+            if left < 0:
+                raise ReadError(
+                    f"{path}: inflates to more than an image of {most:,} pixels takes; if it is a "
+                    "film all the same, give --max-pixels N"
+                )
+
+
+def _check_size(dataset: Dataset, path: Path, most: int) -> None:
+    """Refuse what claims too many pixels, in the header or in the compressed frame itself."""
+    from pydicom.encaps import get_frame
+
+    samples = 3 if dataset.PhotometricInterpretation == "PALETTE COLOR" else dataset.SamplesPerPixel
+    check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), most)
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        check_data(path, get_frame(dataset.PixelData, 0, number_of_frames=frames), most)
 
 
 def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
@@ -78,7 +123,6 @@ def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
     from pydicom.pixels.utils import pixel_array
 
-    _name_syntax(dataset)
     stored = pixel_array(dataset, index=0)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return to_grey(apply_color_lut(stored, dataset), path)
@@ -135,22 +179,3 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
         if 0 < row < np.inf and 0 < column < np.inf:
             return row, column
     return None
-
-
-def _doubts(dataset: Dataset) -> list[str]:
-    """What speaks against a frontal chest film, in words."""
-    doubts = []
-    modality, body, view = (
-        str(dataset.get(name) or "").strip().upper()
-        for name in ("Modality", "BodyPartExamined", "ViewPosition")
-    )
-    if modality not in _MODALITIES:
-        doubts.append(f"modality {modality} is not that of a radiograph")
-    if body not in _BODY_PARTS:
-        doubts.append(f"body part {body}, not CHEST")
-    if view not in _FRONTAL:
-        doubts.append(f"view {view}, not PA or AP")
-    frames = dataset.get("NumberOfFrames")
-    if frames and int(frames) > 1:
-        doubts.append(f"{int(frames)} frames, of which the first is taken")
-    return doubts

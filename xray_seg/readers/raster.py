@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import ReadError
 from ..radiograph import Radiograph
+from .limits import MAX_PIXELS, check_claim, check_data, check_length
 
 #: ITU-R BT.601: luma of red, green and blue.
 _LUMA = (0.299, 0.587, 0.114)
@@ -25,6 +26,11 @@ _SIGNATURES = (
 )
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
+#: None, CCITT, LZW, deflate, PackBits, LZMA, Zstandard; and JPEG and JPEG 2000, whose strips each
+#: have a size of their own, which a decoder believes.
+_EMBEDDED = (7, 33003, 33004, 33005, 34712)
+_COMPRESSIONS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000, *_EMBEDDED)
+
 
 def sniff(head: bytes) -> str | None:
     """The name of the raster format that a file's first bytes announce, or None."""
@@ -33,15 +39,16 @@ def sniff(head: bytes) -> str | None:
     return next((name for name, start, _ in _SIGNATURES if head.startswith(start)), None)
 
 
-def read_raster(path: Path) -> Radiograph:
+def read_raster(path: Path, max_pixels: int = MAX_PIXELS) -> Radiograph:
     """Decode an image file to grey; of a file with several images, the first.
 
     Raises:
-        ReadError: it cannot be decoded or is no picture of 8 or 16 bits (or floats, in a TIFF).
+        ReadError: it cannot be decoded, claims more than ``max_pixels`` samples, or is no picture
+            of 8 or 16 bits (or floats, in a TIFF).
     """
     try:
-        pixels, name, inverted = _decode(path)
-    except (OSError, MemoryError):
+        pixels, name, inverted = _decode(path, max_pixels)
+    except (OSError, MemoryError, ReadError):
         raise
     except Exception as error:  # each codec has exceptions of its own
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -49,27 +56,46 @@ def read_raster(path: Path) -> Radiograph:
     return Radiograph(to_grey(pixels, path), inverted, None, str(path), name)
 
 
-def _decode(path: Path) -> tuple[npt.NDArray[Any], str, bool | None]:
+def _decode(path: Path, most: int) -> tuple[npt.NDArray[Any], str, bool | None]:
     import imagecodecs
-    import tifffile
 
     with path.open("rb") as file:
         name = sniff(file.read(16))
     if name == "TIFF":
-        with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages.first
-            if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-                raise ValueError("CMYK inks, not light; convert it to grey")
-            pixels = page.asarray()
-            if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-                pixels = np.moveaxis(page.colormap[:, pixels], 0, -1)
-            inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
-            return pixels, name, inverted
+        return _decode_tiff(path, most)
+    check_length(path, most)
     data = path.read_bytes()
+    check_data(path, data, most)
     if name == "JPEG":
         check_jpeg(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
     return getattr(imagecodecs, f"{codec}_decode")(data), str(name), None
+
+
+def _decode_tiff(path: Path, most: int) -> tuple[npt.NDArray[Any], str, bool | None]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        if not isinstance(page, tifffile.TiffPage):
+            raise ValueError("has no image")
+        if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            raise ValueError("CMYK inks, not light; convert it to grey")
+        if page.compression not in _COMPRESSIONS:
+            raise ValueError(f"compression {page.compression}; convert it to a usual one")
+        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None
+        planes = page.imagedepth * (3 if palette else page.samplesperpixel)
+        check_claim(path, page.imagelength, page.imagewidth, planes, most)
+        check_claim(path, page.tilelength, page.tilewidth, max(page.tiledepth, 1) * planes, most)
+        if page.compression in _EMBEDDED:
+            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+                tiff.filehandle.seek(offset)
+                check_data(path, tiff.filehandle.read(length), most)
+        pixels = page.asarray()
+        if palette:
+            pixels = np.moveaxis(np.asarray(page.colormap)[:, pixels], 0, -1)
+        inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
+        return pixels, "TIFF", inverted
 
 
 def check_jpeg(data: bytes) -> None:
