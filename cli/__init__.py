@@ -13,6 +13,7 @@ from .. import __version__
 #: Subcommands in the order of the help text, with its first lines, so that help loads none.
 COMMANDS = {
     "batch": "Segment folders of chest radiographs.",
+    "verify": "Check the outputs of a batch against its records.",
     "train": "Train a network on radiographs with masks.",
     "evaluate": "Score weights against true masks.",
     "bench": "Measure how fast this is here.",
@@ -66,7 +67,9 @@ def main(args: Sequence[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         status = 130
     except XraySegError as error:
-        click.echo(f"xrayseg: {error}", err=True)
+        from .printable import printable
+
+        click.echo(f"xrayseg: {printable(str(error))}", err=True)
         # Nothing was tried with an engine or weights that do not exist: the call was wrong.
         status = 2 if isinstance(error, EngineError | WeightsError) else 1
     sys.exit(status if isinstance(status, int) else 0)

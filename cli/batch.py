@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..fingerprint import VERIFY
+from ..readers.limits import MAX_PIXELS
 from ..writers import KINDS
 from .options import engine_options, kinds, positive, shape, shard
 
@@ -57,6 +59,21 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 )
 @click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option(
+    "--verify",
+    type=click.Choice(VERIFY),
+    default=VERIFY[0],
+    show_default=True,
+    help="What, with its size, tells that an input is the same as before.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Pixels times colours; a file that claims more is refused.",
+)
+@click.option("--keep-ids", is_flag=True, help="DICOM's patient ID and UIDs into results.csv.")
 @click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
 @click.option("--quiet", "-q", is_flag=True, help="Show failures only.")
 @click.option("--verbose", "-v", is_flag=True, help="Name each image as it is done.")
@@ -69,7 +86,7 @@ def command(**options: Any) -> None:
 
     Writes labels/ and overlay/, results.csv with a row per input, and run.json. What an earlier
     run did with the same input, weights and settings is kept. Label maps: 0 background,
-    1 clavicles, 2 heart, 3 lungs.
+    1 clavicles, 2 heart, 3 lungs. `xrayseg verify OUT` checks the outputs later.
 
     Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
@@ -90,6 +107,9 @@ def command(**options: Any) -> None:
         overwrite=options["overwrite"],
         batch_size=options["batch_size"],
         workers=options["workers"],
+        verify=options["verify"],
+        max_pixels=options["max_pixels"],
+        keep_ids=options["keep_ids"],
     )
     segmenter = Segmenter(
         options["weights"], options["engine"], options["precision"], options["device"]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .anatomy import ORGANS
 from .atomic import atomic_path
@@ -119,15 +119,19 @@ def failed_row(path: Path, error: str, status: str = "failed") -> dict[str, Any]
 class Journal:
     """The records of an output folder, newest last; memory holds only where each begins."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        if read_only:
+            self._file: BinaryIO = path.open("rb")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
         self._places: dict[str, int] = {}
         self._file.seek(0)
         place = 0
         for line in self._file:
             if not line.endswith(b"\n"):
-                self._file.truncate(place)
+                if not read_only:
+                    self._file.truncate(place)
                 break
             with suppress(ValueError, KeyError, TypeError):  # damaged: its image is done again
                 self._places[Record(**json.loads(line)).key] = place
