@@ -207,7 +207,7 @@ NAMES = {
     "carriage return": b"a\rb.png",
     "no UTF-8": b"R\xf6ntgen.png",
     "terminal command": b"\x1b[31mred\x1b]0;title\x07.png",
-    "markup": b"[red]x[/red].png",
+    "markup": b"[red]x[red].png",
     "HTML": b"<img src=x onerror=alert(1)>.png",
     "formula": b"=1+1.png",
     "255 bytes": b"x" * 251 + b".png",

@@ -6,6 +6,7 @@ window, and the photometric interpretation, which says whether high is dark.
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 import zlib
@@ -19,7 +20,7 @@ from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .header import doubts, kind, modality
 from .limits import MAX_PIXELS, check_claim, check_data
-from .raster import to_grey
+from .raster import check_jpeg, to_grey
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -57,8 +58,11 @@ def read_dicom(path: Path, max_pixels: int = MAX_PIXELS) -> Radiograph:
         ) from error
     warnings.filterwarnings("ignore", module="pydicom")  # on oddities that are read all the same
     try:
-        _check_deflated(path, max_pixels)
-        dataset = pydicom.dcmread(path, force=True)
+        # Of a file in memory no more is read than there is; on disk, pydicom takes memory for as
+        # much as an element claims before it looks.
+        data = path.read_bytes()
+        _check_deflated(path, data, max_pixels)
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
         if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
             raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
         _name_syntax(dataset)
@@ -82,48 +86,45 @@ def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
     )
 
 
-def _check_deflated(path: Path, most: int) -> None:
+def _check_deflated(path: Path, data: bytes, most: int) -> None:
     """Refuse a deflated data set that is too long before pydicom inflates it at one go."""
     from pydicom import uid
     from pydicom.filereader import data_element_generator
 
-    with path.open("rb") as file:
-        if file.read(132)[128:] != b"DICM":
-            return
-        syntax = ""
-        meta = data_element_generator(file, False, True, lambda tag, vr, length: tag.group != 2)
-        for element in meta:
-            if element.tag == 0x00020010:
-                syntax = bytes(element.value or b"").rstrip(b"\0 ").decode("ascii", "replace")
-        if syntax != uid.DeflatedExplicitVRLittleEndian:
-            return
-        inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), 8 * most + (1 << 20)
-        while data := inflater.unconsumed_tail or file.read(1 << 16):
-            left -= len(inflater.decompress(data, 1 << 20))
-            if left < 0:
-                raise ReadError(
-                    f"{path}: inflates to more than an image of {most:,} pixels takes; if it is a "
-                    "film all the same, give --max-pixels N"
-                )
+    if data[128:132] != b"DICM":
+        return
+    file = io.BytesIO(data)
+    file.seek(132)
+    syntax = ""
+    meta = data_element_generator(file, False, True, lambda tag, vr, length: tag.group != 2)
+    for element in meta:
+        if element.tag == 0x00020010:
+            syntax = bytes(element.value or b"").rstrip(b"\0 ").decode("ascii", "replace")
+    if syntax != uid.DeflatedExplicitVRLittleEndian:
+        return
+    inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), 8 * most + (1 << 20)
+    while part := inflater.unconsumed_tail or file.read(1 << 16):
+        left -= len(inflater.decompress(part, 1 << 20))
+        if left < 0:
+            raise ReadError(
+                f"{path}: inflates to more than an image of {most:,} pixels takes; if it is a "
+                "film all the same, give --max-pixels N"
+            )
 
 
 def _check_size(dataset: Dataset, path: Path, most: int) -> None:
     """Refuse what claims too many pixels, in the header or in the compressed frame itself."""
-    from pydicom.encaps import get_frame
-
     samples = 3 if dataset.PhotometricInterpretation == "PALETTE COLOR" else dataset.SamplesPerPixel
     check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), most)
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        frames = int(dataset.get("NumberOfFrames") or 1)
-        check_data(path, get_frame(dataset.PixelData, 0, number_of_frames=frames), most)
+        check_data(path, _first_frame(dataset), most)
 
 
 def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
     """Grey values as a viewer would show them, before MONOCHROME1 is turned."""
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-    from pydicom.pixels.utils import pixel_array
 
-    stored = pixel_array(dataset, index=0)
+    stored = _stored_pixels(dataset)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return to_grey(apply_color_lut(stored, dataset), path)
     if stored.ndim == 3:
@@ -136,6 +137,39 @@ def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
     if shown.dtype not in (np.uint8, np.uint16):
         shown = shown.astype(np.float32)
     return to_grey(shown, path)
+
+
+def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
+    """The first frame; colours as RGB.
+
+    GDCM ends the whole process on some damaged frames of the first JPEG standard, so these are
+    imagecodecs' to decode.
+    """
+    from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import JPEGTransferSyntaxes
+
+    if dataset.file_meta.TransferSyntaxUID not in JPEGTransferSyntaxes:
+        return pixel_array(dataset, index=0)
+    import imagecodecs
+
+    frame = _first_frame(dataset)
+    check_jpeg(frame)
+    space = "RGB" if dataset.PhotometricInterpretation == "RGB" else None
+    stored = np.asarray(imagecodecs.jpeg_decode(frame, colorspace=space, outcolorspace=space))
+    if stored.shape[:2] != (dataset.Rows, dataset.Columns):
+        raise ValueError(f"the JPEG in it is {stored.shape}, not as large as the header says")
+    if dataset.PixelRepresentation == 1 and stored.ndim == 2:
+        unused = 8 * stored.dtype.itemsize - int(dataset.BitsStored)
+        signed = stored.view(f"i{stored.dtype.itemsize}")
+        stored = (signed << unused) >> unused if unused > 0 else signed
+    return stored
+
+
+def _first_frame(dataset: Dataset) -> bytes:
+    from pydicom.encaps import get_frame
+
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return get_frame(dataset.PixelData, 0, number_of_frames=frames)
 
 
 def _name_syntax(dataset: Dataset) -> None:
