@@ -162,6 +162,15 @@ def test_an_element_that_claims_gigabytes_takes_none(tmp_path):
     assert _refused(path)[1] < 20 << 20
 
 
+@pytest.mark.parametrize("how", ["lzw", "packbits", "zstd", "jpeg", "jpeg2000"])
+def test_a_strip_that_claims_gigabytes_takes_none(tmp_path, how):
+    path = tmp_path / "film"
+    path.write_bytes(_tiff((279,), 0xF0000000, compression=how))
+    said, memory = _refused(path)
+    assert "a strip is longer than the file" in said
+    assert memory < 20 << 20
+
+
 def test_the_limit_is_the_callers(tmp_path):
     (tmp_path / "film").write_bytes(imagecodecs.png_encode(GREY))
     assert read(tmp_path / "film", max_pixels=2400).shape == (40, 60)

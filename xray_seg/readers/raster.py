@@ -87,6 +87,8 @@ def _decode_tiff(path: Path, most: int) -> tuple[npt.NDArray[Any], str, bool | N
         planes = page.imagedepth * (3 if palette else page.samplesperpixel)
         check_claim(path, page.imagelength, page.imagewidth, planes, most)
         check_claim(path, page.tilelength, page.tilewidth, max(page.tiledepth, 1) * planes, most)
+        if max(page.databytecounts, default=0) > tiff.filehandle.size:
+            raise ValueError("a strip is longer than the file")  # memory is taken for it first
         if page.compression in _EMBEDDED:
             for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
                 tiff.filehandle.seek(offset)
