@@ -142,23 +142,33 @@ def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
 def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
     """The first frame; colours as RGB.
 
-    GDCM ends the whole process on some damaged frames of the first JPEG standard, so these are
-    imagecodecs' to decode.
+    JPEG of any kind is decoded by imagecodecs: other decoders that pydicom finds end the whole
+    process on some damaged frames, or never end.
     """
+    from pydicom import uid
     from pydicom.pixels.utils import pixel_array
-    from pydicom.uid import JPEGTransferSyntaxes
 
-    if dataset.file_meta.TransferSyntaxUID not in JPEGTransferSyntaxes:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or syntax == uid.RLELossless:
         return pixel_array(dataset, index=0)
     import imagecodecs
 
     frame = _first_frame(dataset)
-    check_jpeg(frame)
-    space = "RGB" if dataset.PhotometricInterpretation == "RGB" else None
-    stored = np.asarray(imagecodecs.jpeg_decode(frame, colorspace=space, outcolorspace=space))
+    if syntax in uid.JPEGTransferSyntaxes:
+        check_jpeg(frame)
+        space = "RGB" if dataset.PhotometricInterpretation == "RGB" else None
+        stored = imagecodecs.jpeg_decode(frame, colorspace=space, outcolorspace=space)
+    elif syntax in uid.JPEGLSTransferSyntaxes:
+        stored = imagecodecs.jpegls_decode(frame)
+    elif syntax in uid.JPEG2000TransferSyntaxes:
+        stored = imagecodecs.jpeg2k_decode(frame)
+    else:
+        raise ValueError(f"transfer syntax {syntax.name}")
+    stored = np.asarray(stored)
     if stored.shape[:2] != (dataset.Rows, dataset.Columns):
-        raise ValueError(f"the JPEG in it is {stored.shape}, not as large as the header says")
+        raise ValueError("the compressed frame has not the size that the header says")
     if dataset.PixelRepresentation == 1 and stored.ndim == 2:
+        # Numbers of BitsStored bits in two's complement (PS3.5, section 8.1.1).
         unused = 8 * stored.dtype.itemsize - int(dataset.BitsStored)
         signed = stored.view(f"i{stored.dtype.itemsize}")
         stored = (signed << unused) >> unused if unused > 0 else signed
