@@ -200,6 +200,19 @@ def test_a_jpeg_of_hundreds_of_scans_is_refused(tmp_path):
     assert "scans" in _refused(tmp_path / "film")[0]
 
 
+@pytest.mark.parametrize(
+    ("place", "kind", "value"),
+    [(14, "<I", 32552), (10, "<I", 2990), (10, "<I", 20), (46, "<I", 60_000), (22, "<i", -400)],
+)
+def test_a_bmp_whose_header_leads_outside_it_is_refused(tmp_path, place, kind, value):
+    """With the first of these, the decoder ended the process."""
+    data = bytearray(imagecodecs.bmp_encode(GREY))
+    struct.pack_into(kind, data, place, value)
+    (tmp_path / "film").write_bytes(data)
+    with pytest.raises(ReadError, match="film: damaged"):
+        read(tmp_path / "film")
+
+
 def test_damaged_jpegs_in_dicom_end_no_process(tmp_path):
     """GDCM aborts on some of these: a whole process, or none, so a process it is."""
     frame = imagecodecs.jpeg_encode(GREY)

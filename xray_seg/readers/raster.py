@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _SIGNATURES = (
     ("JPEG 2000", b"\xff\x4f\xff\x51", "jpeg2k"),
     ("BMP", b"BM", "bmp"),
 )
+#: Lengths of BITMAPINFOHEADER and its successors.
+_BMP_HEADERS = (40, 52, 56, 108, 124)
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 #: None, CCITT, LZW, deflate, PackBits, LZMA, Zstandard; and JPEG and JPEG 2000, whose strips each
@@ -68,6 +71,8 @@ def _decode(path: Path, most: int) -> tuple[npt.NDArray[Any], str, bool | None]:
     check_data(path, data, most)
     if name == "JPEG":
         check_jpeg(data)
+    elif name == "BMP":
+        check_bmp(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
     return getattr(imagecodecs, f"{codec}_decode")(data), str(name), None
 
@@ -105,6 +110,24 @@ def check_jpeg(data: bytes) -> None:
     last_scan = data.rfind(b"\xff\xda")
     if b"\xff\xd9" not in data[max(last_scan, 0) :]:
         raise ValueError("truncated: the end of the JPEG is missing")
+
+
+def check_bmp(data: bytes) -> None:
+    """Raise ValueError for a BMP whose header leads outside it: the decoder would follow, and end.
+
+    Only what films are saved as goes on: 8, 24 or 32 bits a pixel, not compressed.
+    """
+    if len(data) < 54:
+        raise ValueError("truncated: its header is not whole")
+    start, header, columns, rows, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
+    (colours,) = struct.unpack_from("<I", data, 46)
+    if header not in _BMP_HEADERS or bits not in (8, 24, 32) or compression or columns < 1:
+        raise ValueError("a BMP of an unusual kind; convert it to PNG")
+    palette = 4 * (colours or 256) if bits == 8 else 0
+    if colours > 256 or 14 + header + palette > start:
+        raise ValueError("its palette is not where it should be")
+    if start + (columns * bits + 31) // 32 * 4 * abs(rows) > len(data):
+        raise ValueError("truncated: it has fewer pixels than its header says")
 
 
 def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray[Any]:
