@@ -67,7 +67,7 @@ def segment(films: Path, out: Path, log: Path | None = None) -> None:
     model = SimpleNamespace(sha256="0" * 64, name="stub")
     stub = SimpleNamespace(engine=StubEngine(), model=model)
     try:
-        run([str(films)], out, stub, BatchOptions(workers=2))
+        run([str(films)], out, stub, BatchOptions(workers=1, batch_size=1))
     finally:
         pipeline.save_outputs = save
 
@@ -79,7 +79,17 @@ def finished(out: Path) -> set[str]:
     return {record["key"] for record in map(json.loads, lines) if record["row"]["status"] == "ok"}
 
 
-def kill_again_and_again(films: Path, out: Path, log: Path, kills: int, seconds: float) -> dict:
+def wait_for_lines(out: Path, lines: int, child: int) -> None:
+    """Until the journal has so many lines, or the run has ended (it is not yet waited for)."""
+    path = out / ".xrayseg" / "journal.jsonl"
+    state = Path(f"/proc/{child}/stat")
+    while not path.exists() or path.read_bytes().count(b"\n") < lines:
+        if state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.001)
+
+
+def kill_again_and_again(films: Path, out: Path, log: Path, kills: int) -> dict:
     """Runs killed at random moments until ``kills`` were, then one to the end."""
     chance = random.Random(1)  # noqa: S311 - it must repeat
     count = len(list(films.iterdir()))
@@ -92,8 +102,10 @@ def kill_again_and_again(films: Path, out: Path, log: Path, kills: int, seconds:
             segment(films, out, log)
             os._exit(0)
         if kill < kills:
-            # On average a run does its share of the films; some are killed before they begin.
-            time.sleep(chance.uniform(0, 2 * seconds / kills))
+            # On average a run does its share of what is left; some are killed before they begin.
+            share = (count - len(before)) / (kills + 1 - kill)
+            wait_for_lines(out, len(before) + int(chance.uniform(0, 1.6 * share)), child)
+            time.sleep(chance.uniform(0, 0.05))
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         again += len(before & set(log.read_text().split()))
@@ -117,10 +129,8 @@ def main() -> None:
         films, alone, killed = (Path(place, name) for name in ("films", "alone", "killed"))
         make_films(films, given.films)
         segment(films, Path(place, "warm"))  # kernels are compiled or loaded before the forks
-        began = time.perf_counter()
         segment(films, alone)
-        seconds = time.perf_counter() - began
-        report = kill_again_and_again(films, killed, Path(place, "log"), given.kills, seconds)
+        report = kill_again_and_again(films, killed, Path(place, "log"), given.kills)
         report |= compare(alone, killed, given.films)
     print(json.dumps(report))
     sound = all(report[name] == 0 for name in report if name.startswith(("finished", "at_the_end")))
