@@ -3,12 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bounds fuzz lock test-locked test-lowest test-highest format clean
 
 help:
 	@echo "make demo    phantoms, masks, overlays and scores, in demo/"
 	@echo "make test    lint, types and the test suite"
 	@echo "make check   format, then make test"
+	@echo "make bounds        the kernels' tests with every array access checked"
+	@echo "make fuzz          mutated files of every format, for ten minutes"
+	@echo "make lock          pin what development needs, with hashes, in requirements.lock"
+	@echo "make test-locked   the tests with the versions of requirements.lock"
+	@echo "make test-lowest   the tests with the lowest versions that pyproject.toml allows"
+	@echo "make test-highest  the tests with the newest versions that it allows"
 	@echo "make clean   remove what these made"
 
 $(VENV)/ready: pyproject.toml
@@ -34,5 +40,39 @@ check: $(VENV)/ready
 	$(BIN)/ruff format .
 	$(MAKE) test
 
+bounds: $(VENV)/ready
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-bounds $(BIN)/python -m pytest -n 2 \
+		tests/test_kernels.py tests/test_resample.py tests/test_restore.py \
+		tests/test_radiograph.py tests/test_postprocess.py tests/test_measurements.py \
+		tests/test_augmentation.py tests/test_pipeline.py
+
+fuzz: $(VENV)/ready
+	$(BIN)/python benchmarks/fuzz.py --seconds 600 --keep fuzz-found
+
+# uv resolves; what is installed comes from the locked or resolved list alone.
+$(VENV)/bin/uv: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+lock: $(VENV)/bin/uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --generate-hashes --universal \
+		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+test-locked:
+	$(MAKE) .tested-with/locked LIST=requirements.lock HASHES=--require-hashes
+
+test-lowest test-highest: test-%: $(VENV)/bin/uv
+	mkdir -p .tested-with
+	$(BIN)/uv pip compile pyproject.toml --extra dev --quiet --no-header --no-emit-index-url \
+		--resolution $(if $(filter lowest,$*),lowest-direct,highest) --output-file .tested-with/$*.txt
+	$(MAKE) .tested-with/$* LIST=.tested-with/$*.txt
+
+.tested-with/%: FORCE
+	$(PYTHON) -m venv --clear $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check $(HASHES) -r $(LIST)
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$@/bin/python -m pytest -n 2 --dist loadfile
+
+FORCE:
+
 clean:
-	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .tested-with fuzz-found demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ COMMANDS = {
     "measure": "Measure label maps that exist already.",
     "merge": "Bring the shards of a batch together.",
     "unpack": "Turn Parquet outputs of a batch into files.",
+    "verify": "Check the outputs of a batch against its records.",
     "train": "Train a network on radiographs with masks.",
     "evaluate": "Score weights against true masks.",
     "bench": "Measure how fast this is here.",
@@ -69,7 +70,9 @@ def main(args: Sequence[str] | None = None) -> None:
         click.echo("interrupted", err=True)
         status = 130
     except XraySegError as error:
-        click.echo(f"xrayseg: {error}", err=True)
+        from .printable import printable
+
+        click.echo(f"xrayseg: {printable(str(error))}", err=True)
         # Nothing was tried with an engine or weights that do not exist: the call was wrong.
         status = 2 if isinstance(error, EngineError | WeightsError) else 1
     sys.exit(status if isinstance(status, int) else 0)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..fingerprint import VERIFY
+from ..readers.limits import MAX_PIXELS
 from ..writers import KINDS, check_kinds
 from .options import engine_options, kinds, positive, shape, shard
 
@@ -66,6 +68,21 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 @click.option("--lines", is_flag=True, help="Draw the cardiothoracic ratio on overlays.")
 @click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option(
+    "--verify",
+    type=click.Choice(VERIFY),
+    default=VERIFY[0],
+    show_default=True,
+    help="What, with its size, tells that an input is the same as before.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Pixels times colours; a file that claims more is refused.",
+)
+@click.option("--keep-ids", is_flag=True, help="DICOM's patient ID and UIDs into results.csv.")
 @click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
 @click.option(
     "--output-format",
@@ -94,6 +111,7 @@ def command(**options: Any) -> None:
     1 clavicles, 2 heart, 3 lungs; with --sides 1 right clavicle, 2 heart, 3 right lung,
     4 left clavicle, 5 left lung. --save rle and contours also make coco.json of all images, and
     chexmask makes chexmask.csv; docs/outputs.md describes each kind.
+    `xrayseg verify OUT` checks the outputs later.
 
     Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
@@ -122,6 +140,9 @@ def command(**options: Any) -> None:
         workers=options["workers"],
         output_format=options["output_format"],
         lines=options["lines"],
+        verify=options["verify"],
+        max_pixels=options["max_pixels"],
+        keep_ids=options["keep_ids"],
     )
     how = options["weights"], options["engine"], options["precision"], options["device"]
     shown = _Shown(options["quiet"], options["verbose"], options["as_json"])

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from .printable import printable
+
 #: Results and tables; programs may read it.
 out = Console(highlight=False)
 #: Progress, warnings and failures.
@@ -61,17 +63,17 @@ def say(text: str) -> None:
 
 def line(text: str) -> None:
     """A plain line for the log; long paths are not folded."""
-    err.print(escape(text), soft_wrap=True)
+    err.print(escape(printable(text)), soft_wrap=True)
 
 
 def failure(text: str) -> None:
     """A line about something that went wrong."""
-    err.print(f"[red]failed[/red] {escape(text)}", soft_wrap=True)
+    err.print(f"[red]failed[/red] {escape(printable(text))}", soft_wrap=True)
 
 
 def doubt(text: str) -> None:
     """A line about something done that should be looked at."""
-    err.print(f"[yellow]look at[/yellow] {escape(text)}", soft_wrap=True)
+    err.print(f"[yellow]look at[/yellow] {escape(printable(text))}", soft_wrap=True)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

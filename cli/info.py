@@ -9,11 +9,16 @@ import click
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="The same, and each component's licence, as one JSON object.",
+)
 def command(as_json: bool) -> None:
     """Show versions, devices, engines and weights, and whether each engine runs."""
     from ..errors import XraySegError
-    from ..info import devices, versions
+    from ..info import components, devices, versions
     from ..model_card import load_model, shipped_models
     from . import console
 
@@ -27,6 +32,7 @@ def command(as_json: bool) -> None:
             facts["weights"][name] = {"error": str(error)}
         broken |= any("error" in str(key) for key in facts["weights"][name])
     if as_json:
+        facts["components"] = components()
         click.echo(json.dumps(facts, indent=2))
     else:
         for title in ("versions", "devices"):

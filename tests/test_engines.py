@@ -200,3 +200,27 @@ def test_a_saved_model_without_the_signature_is_refused(model, tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "saved_model"))
     with pytest.raises(EngineError, match="no signature float32"):
         open_engine(replace(model, folder=tmp_path), "saved-model", "float32", "cpu")
+
+
+def test_weights_of_others_are_loaded_with_a_warning_that_they_are_a_program(model, caplog):
+    SavedModelEngine(model, "float32", "cpu", 2)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert str(model.folder) in record.getMessage()
+    assert "a SavedModel is a program" in record.getMessage()
+    caplog.clear()
+    LiteRTEngine(model, "auto", "auto", 2)
+    SavedModelEngine(load_model("inverted-net-128"), "float32", "cpu", 2)
+    assert caplog.records == []
+
+
+def test_the_warning_is_on_standard_error(model):
+    code = (
+        "import sys, xray_seg\n"
+        "xray_seg.Segmenter(sys.argv[1], engine='saved-model', precision='float32', device='cpu')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, model.folder], capture_output=True, text=True, check=True
+    )
+    assert "a SavedModel is a program" in done.stderr
+    assert done.stdout == ""

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import PackageNotFoundError, requires
 
 import numpy
 import pytest
@@ -100,3 +100,23 @@ def test_info_is_shown_as_tables(stub_engines, capsys):
     assert status == 0
     for word in ("versions", "devices", numpy.__version__, *shipped_models()):
         assert word in out
+
+
+def test_components_are_a_bill_of_materials(stub_engines, capsys):
+    code, out = _info(capsys, "--json")
+    assert code == 0
+    parts = json.loads(out)["components"]
+    assert parts == info.components()
+    assert parts[0]["name"] == "xray-seg"
+    assert parts[0]["licence"] == "Apache-2.0"
+    names = [part["name"] for part in parts]
+    assert names[1:] == sorted(set(names[1:]))
+    by_name = {part["name"]: part for part in parts}
+    assert by_name["numpy"]["version"] == numpy.__version__
+    assert "BSD" in by_name["numpy"]["licence"]
+    assert by_name["numpy"]["optional"] is False
+    optional = {part["name"] for part in parts if part["optional"]}
+    assert "pydicom" in optional or not any("pydicom" in each for each in requires("xray-seg"))
+    assert "llvmlite" in by_name  # numba's
+    assert "pytest" not in by_name
+    assert all(part["licence"] and "\n" not in part["licence"] for part in parts)

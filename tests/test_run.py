@@ -324,9 +324,9 @@ def test_masks_of_a_film_that_now_fails_do_not_stay(films, tmp_path, segmenter):
 
 
 def test_a_second_run_at_once_is_refused(films, tmp_path, segmenter):
-    from xray_seg.run import hold
+    from xray_seg.folder_lock import alone
 
     out = tmp_path / "out"
-    with hold(out, ""), pytest.raises(OutputError, match="another run writes here"):
+    with alone(out, "", ()), pytest.raises(OutputError, match="another run writes here"):
         _run(films, out, segmenter)
     assert _run(films, out, segmenter)[0] == (3, 0, 0)

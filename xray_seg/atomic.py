@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 #: Start of the names of unfinished files; what a killed process left behind begins so.
 TEMPORARY_PREFIX = ".xrayseg-"
+_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + r"\d+-[0-9a-f]{8}(\.[^/]*)?", re.DOTALL)
 
 
 @contextmanager
@@ -39,3 +41,36 @@ def write_bytes(target: Path, data: bytes | bytearray) -> None:
 def write_text(target: Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     write_bytes(target, text.encode("utf-8"))
+
+
+def sweep(folder: Path, deep: Iterable[str]) -> int:
+    """Remove unfinished files that killed processes left; returns how many.
+
+    Only regular files of our own pattern go, and no link is followed. Whoever calls this must
+    know that nobody writes in the folder at the same time.
+
+    Args:
+        folder: looked into itself, without its folders.
+        deep: names of folders in it that are looked into at any depth.
+    """
+    swept = 0
+    places = [(str(folder), False), *((str(folder / name), True) for name in deep)]
+    while places:
+        place, deeper = places.pop()
+        try:
+            entries = os.scandir(place)
+        except OSError:  # not there, or not ours to read
+            continue
+        with entries:
+            for entry in entries:
+                if deeper and entry.is_dir(follow_symlinks=False):
+                    places.append((entry.path, True))
+                elif is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
+                    Path(entry.path).unlink(missing_ok=True)
+                    swept += 1
+    return swept
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one that ``atomic_path`` gives."""
+    return _TEMPORARY.fullmatch(name) is not None

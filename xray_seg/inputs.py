@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,9 @@ _RUN_FILES = re.compile(
 )
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
+#: Bytes of a name that leave room for ``.clavicles.tif`` and the like below the 255 that file
+#: systems allow.
+_LONGEST = 200
 _IMAGE_SUFFIXES = (".img", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".gif", ".bmp", ".jp2")
 
 
@@ -184,7 +188,17 @@ def _fixed_part(pattern: Path) -> tuple[str, ...]:
 def _stem(relative: PurePath) -> str:
     """The path without suffix; the last number of a UID (``1.2.840.113``) is none."""
     has_suffix = any(letter.isalpha() for letter in relative.suffix)
-    return (relative.with_suffix("") if has_suffix else relative).as_posix()
+    return _shortened(relative.with_suffix("") if has_suffix else relative).as_posix()
+
+
+def _shortened(key: PurePath) -> PurePath:
+    """The key, its last part cut where the names of outputs, which are longer, would not fit."""
+    name = os.fsencode(key.name)
+    if len(name) <= _LONGEST:
+        return key
+    digest = hashlib.sha256(name).hexdigest()[:16]
+    kept = name[: _LONGEST - len(digest) - 1].decode("utf-8", "ignore")
+    return key.with_name(f"{kept}-{digest}")
 
 
 def _with_unique_keys(found: list[Input]) -> list[Input]:
@@ -196,7 +210,7 @@ def _with_unique_keys(found: list[Input]) -> list[Input]:
     for item in found:
         key, problem = item.key, item.problem
         if counts[key] > 1 and problem is None:
-            key += item.path.suffix
+            key = _shortened(Path(key + item.path.suffix)).as_posix()
         if key in taken and problem is None:
             problem = (
                 f"{item.path}: its masks would be named like those of {taken[key]}; "

@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from .atomic import atomic_path
 from .measurements import MEASURES, Measurements
@@ -51,17 +51,36 @@ class Record:
         fingerprint: of the input file, the model and the settings that it was made with.
         row: its cells in results.csv by column; absent ones are empty.
         outputs: files made of it, relative to the output folder.
+        hashes: SHA-256 of each of them, when it was written.
+        earlier: the same of files that earlier runs made of it with other settings and this run
+            did not replace.
     """
 
     key: str
     fingerprint: str
     row: dict[str, Any]
     outputs: list[str] = field(default_factory=list)
+    hashes: dict[str, str] = field(default_factory=dict)
+    earlier: dict[str, str] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         """Whether its outputs are in place."""
         return self.row["status"] == "ok"
+
+    @property
+    def files(self) -> list[str]:
+        """All that lies in the output folder because of it."""
+        return [*self.outputs, *self.earlier]
+
+    def after(self, before: Record | None) -> Record:
+        """This record, knowing of the files of the one that it takes the place of."""
+        if before is None:
+            return self
+        known = {**dict.fromkeys(before.outputs, ""), **before.earlier, **before.hashes}
+        return replace(
+            self, earlier={name: of for name, of in known.items() if name not in self.outputs}
+        )
 
 
 def done_row(
@@ -109,16 +128,20 @@ def failed_row(path: Path | Remote, error: str, status: str = "failed") -> dict[
 class Journal:
     """The records of an output folder, newest last; memory holds only where each begins."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, read_only: bool = False) -> None:
         self.path = path
-        self._file = path.open("a+b")
+        if read_only:
+            self._file: BinaryIO = path.open("rb")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b")
         self._places: dict[str, int] = {}
         self._file.seek(0)
         place = 0
         for line in self._file:
             if not line.endswith(b"\n"):
-                self._file.truncate(place)
+                if not read_only:
+                    self._file.truncate(place)
                 break
             with suppress(ValueError, KeyError, TypeError):  # damaged: its image is done again
                 self._places[Record(**json.loads(line)).key] = place
@@ -139,9 +162,11 @@ class Journal:
         return Record(**json.loads(self._file.readline()))
 
     def __iter__(self) -> Iterator[Record]:
-        """The newest record of each key, in the order in which keys first came."""
-        for key in self._places:
-            yield self._read(self._places[key])
+        """The newest record of each key, in the order of the keys' first records."""
+        for key in list(self._places):
+            record = self.get(key)
+            if record is not None:
+                yield record
 
     def append(self, record: Record) -> None:
         """Add a record; once this returns, a killed process does not lose it."""
@@ -151,19 +176,23 @@ class Journal:
         self._file.flush()
 
 
-def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_results(
+    path: Path, rows: Iterable[dict[str, Any]], more_columns: Sequence[str] = ()
+) -> None:
     """Write results.csv, whole or not at all; rows are taken one by one."""
     with (
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
-        write_rows(file, rows)
+        write_rows(file, rows, more_columns)
 
 
-def write_rows(file: TextIO, rows: Iterable[dict[str, Any]]) -> None:
+def write_rows(
+    file: TextIO, rows: Iterable[dict[str, Any]], more_columns: Sequence[str] = ()
+) -> None:
     """Write rows of results.csv below their header, as they come."""
     # Records of other versions may have other columns.
-    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+    writer = csv.DictWriter(file, (*COLUMNS, *more_columns), extrasaction="ignore")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: result_cell(value) for key, value in row.items()})

@@ -15,8 +15,10 @@ from typing import Any
 
 from .atomic import atomic_path, write_text
 from .errors import OutputError
+from .fingerprint import file_sha256
+from .folder_lock import HIDDEN, alone
 from .journal import Journal, result_cell
-from .run import HIDDEN, hold
+from .writers import FOLDERS
 
 _RUN_FILE = re.compile(r"run-(\d+)-of-(\d+)\.json")
 #: Settings that decide how fast a shard was done, not what it gave.
@@ -81,11 +83,12 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     rows = _in_order([found[index].rows if index in found else [] for index in range(1, count + 1)])
     _check_inputs(shards, count, rows)
     try:
-        with hold(out, ""), Journal(out / HIDDEN / "journal.jsonl") as journal:
+        with alone(out, "", FOLDERS), Journal(out / HIDDEN / "journal.jsonl") as journal:
             for shard in shards:
                 _take_over(shard, out, journal)
         _write(out / "results.csv", shards[0].header, rows)
         facts = _facts(shards, count, missing)
+        facts["files"] = {"results.csv": file_sha256(out / "results.csv")}
         write_text(out / "run.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error

@@ -53,6 +53,11 @@ class Model:
         return int(self.card["size"])
 
     @property
+    def shipped(self) -> bool:
+        """Whether it came with this package."""
+        return self.folder.parent == _shipped()
+
+    @property
     def sha256(self) -> str:
         """One digest that stands for all files of the model."""
         listing = json.dumps(self.card["files"], sort_keys=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,9 @@ def require_parquet() -> None:
         ) from error
 
 
-def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_parquet(
+    path: Path, rows: Iterable[dict[str, Any]], more_columns: Sequence[str] = ()
+) -> None:
     """Write the columns of results.csv, typed, whole or not at all; rows are taken in groups.
 
     What is not known is null. Bytes of file names that are no UTF-8 appear as ``\\xNN``.
@@ -50,10 +52,11 @@ def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
     kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
     kinds["inverted"] = pa.bool_()
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    names = (*COLUMNS, *more_columns)
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for group in _groups(rows):
-            columns = {name: [_cell(row.get(name)) for row in group] for name in COLUMNS}
+            columns = {name: [_cell(row.get(name)) for row in group] for name in names}
             writer.write_table(pa.table(columns, schema))
 
 

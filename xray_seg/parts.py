@@ -28,13 +28,13 @@ _NAME = re.compile(r"part(-(\d+)-of-\d+)?-(\d{5})\.parquet")
 class Packed(Record):
     """A record that carries its files, by their path in the folder form."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
 
 def pack(record: Record, folder: Path) -> Packed:
     """A record with the content of its outputs, which lie below ``folder``."""
     files = {name: (folder / name).read_bytes() for name in record.outputs}
-    return Packed(record.key, record.fingerprint, record.row, [], files)
+    return Packed(record.key, record.fingerprint, record.row, contents=files)
 
 
 class Parts:
@@ -113,7 +113,7 @@ class Parts:
 
 
 def _files(record: Record) -> dict[str, bytes]:
-    return record.files if isinstance(record, Packed) else {}
+    return record.contents if isinstance(record, Packed) else {}
 
 
 def _find(folder: Path) -> list[tuple[Path, re.Match[str]]]:

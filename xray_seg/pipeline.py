@@ -7,14 +7,12 @@ both in kernels and codecs that release the GIL.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,21 +20,23 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
 from .ahead import in_order
 from .atomic import TEMPORARY_PREFIX
 from .engines import available_cores
 from .errors import XraySegError
+from .fingerprint import file_sha256, fingerprint_of, settings_of
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
 from .model_card import Model
 from .parts import Parts, pack
 from .polarity import Fitted, fit
 from .radiograph import Radiograph
-from .readers import RawLayout, read
+from .readers import MAX_PIXELS, RawLayout, read, read_ids
 from .segmenter import Segmenter, restore
 from .stores import Remote
 from .writers import save_outputs
+
+_MEMORY = "not enough memory for it; give fewer --workers, a smaller --batch-size or --max-pixels"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class BatchOptions:
         workers: threads that read, and as many that write; None for one a core.
         output_format: ``folder`` for a file each, ``parquet`` for rows of few files (see parts).
         lines: whether overlays show the cardiothoracic ratio.
+        verify: what tells that an input is the same as before, beside its size: ``mtime`` or
+            ``hash`` (of its bytes).
+        max_pixels: samples (pixels times colours) of an image at most.
+        keep_ids: whether patient, study, series and instance of DICOM files go into the record.
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -68,6 +72,9 @@ class BatchOptions:
     workers: int | None = None
     output_format: str = "folder"
     lines: bool = False
+    verify: str = "mtime"
+    max_pixels: int = MAX_PIXELS
+    keep_ids: bool = False
 
 
 @dataclass
@@ -101,6 +108,7 @@ class Ready:
     fingerprint: str
     fitted: Fitted | None = None
     error: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
 
 
 #: Takes what is to do, the output folder, segmenter, options, the summary (for the time that
@@ -143,7 +151,7 @@ def run_batch(
     """
     summary = Summary(len(inputs))
     started = time.perf_counter()
-    settings = _settings(segmenter, options)
+    settings = settings_of(segmenter, options)
     packed = options.output_format == "parquet"
     parts = Parts(out, journal, [item.key for item in inputs]) if packed else None
 
@@ -151,8 +159,11 @@ def run_batch(
         if parts and not kept:
             parts.add(record)
         elif not kept:
-            if not record.done:
-                _remove_stale(out, journal.get(record.key))
+            before = journal.get(record.key)
+            if record.done:
+                record = record.after(before)
+            else:
+                _remove_stale(out, before)
             journal.append(record)
         summary.kept += kept
         summary.done += record.done and not kept
@@ -174,7 +185,7 @@ def run_batch(
 
 def _remove_stale(out: Path, before: Record | None) -> None:
     """Take away what was made of a film that now fails: masks of its earlier content mislead."""
-    for made in before.outputs if before else ():
+    for made in before.files if before else ():
         with suppress(OSError):
             (out / made).unlink(missing_ok=True)
 
@@ -189,7 +200,7 @@ def _pending(
 ) -> Iterator[tuple[Input, str]]:
     """Inputs yet to be done, each with its fingerprint; the others are settled on the way."""
     for item in inputs:
-        fingerprint = _fingerprint(item.path, settings)
+        fingerprint = fingerprint_of(item.path, settings, options.verify)
         record = journal.get(item.key)
         if item.problem:
             settle(Record(item.key, fingerprint, failed_row(item.path, item.problem)))
@@ -278,9 +289,9 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
         ReadError: it cannot be read as a radiograph.
     """
     if isinstance(item.path, Remote):
-        radiograph = read(item.path.read_bytes(), options.raw, str(item.path))
+        radiograph = read(item.path.read_bytes(), options.raw, str(item.path), options.max_pixels)
     else:
-        radiograph = read(item.path, options.raw)
+        radiograph = read(item.path, options.raw, None, options.max_pixels)
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
     if options.inverted is not None:
@@ -292,9 +303,12 @@ def prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> 
     """The read stage: file to grid."""
     try:
         radiograph = load(item, options)
-        return Ready(item, fingerprint, fit(radiograph, size))
+        ids = read_ids(item.path) if options.keep_ids and isinstance(item.path, Path) else {}
+        return Ready(item, fingerprint, fit(radiograph, size), ids=ids)
     except XraySegError as error:
         return Ready(item, fingerprint, error=str(error))
+    except MemoryError:
+        return Ready(item, fingerprint, error=f"{item.path}: {_MEMORY}")
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
         return Ready(item, fingerprint, error=f"{item.path}: {type(error).__name__}: {error}")
 
@@ -336,36 +350,12 @@ def finish(
         outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
         row = done_row(item.path, labels, result.radiograph, result.measurements, made.notes)
-        return Record(item.key, ready.fingerprint, row, outputs)
+        hashes = {name: file_sha256(out / name) for name in outputs}
+        return Record(item.key, ready.fingerprint, row | ready.ids, outputs, hashes)
     except XraySegError as error:
         row = failed_row(item.path, f"{item.path}: {error}")
+    except MemoryError:
+        row = failed_row(item.path, f"{item.path}: {_MEMORY}")
     except Exception as error:  # noqa: BLE001 - as above
         row = failed_row(item.path, f"{item.path}: {type(error).__name__}: {error}")
     return Record(item.key, ready.fingerprint, row)
-
-
-def _settings(segmenter: Segmenter, options: BatchOptions) -> str:
-    """What, besides the input, decides what the outputs are."""
-    kept = {
-        key: value
-        for key, value in asdict(options).items()
-        if key not in ("overwrite", "batch_size", "workers")
-    }
-    engine = segmenter.engine
-    made_by = [__version__, segmenter.model.sha256, engine.name, engine.precision]
-    return json.dumps([*made_by, kept], sort_keys=True)
-
-
-def _fingerprint(path: Path | Remote, settings: str) -> str:
-    """Digest of an input's size and modification time and of the settings."""
-    try:
-        if isinstance(path, Remote):
-            state = path.state
-        else:
-            status = path.stat()
-            state = f"{status.st_size} {status.st_mtime_ns}"
-    except (OSError, ValueError):
-        state = "missing"
-    return hashlib.sha256(
-        f"{path}\0{state}\0{settings}".encode(errors="surrogateescape")
-    ).hexdigest()

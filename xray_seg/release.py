@@ -45,7 +45,7 @@ def release(
     """
     run = Path(run)
     made = read_record(run)
-    model = keras().saving.load_model(run / WEIGHTS_FILE, compile=False)
+    model = keras().saving.load_model(run / WEIGHTS_FILE, compile=False, safe_mode=True)
     grid_scores = write_report(run, model, split, Recipe(**made["recipe"]))
     shutil.rmtree(run / "model", ignore_errors=True)
     history = read_history(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -13,17 +13,17 @@ from typing import Any
 
 from .atomic import write_text
 from .errors import OutputError
+from .fingerprint import file_sha256
+from .folder_lock import HIDDEN, alone
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
 from .parquet import require_parquet, write_parquet
 from .pipeline import BatchOptions, Stages, Summary, run_batch
+from .readers import ID_COLUMNS
 from .segmenter import Segmenter
 from .stores import is_url
-from .writers import check_kinds, gather
-
-#: Of the run itself, within the output folder.
-HIDDEN = ".xrayseg"
+from .writers import FOLDERS, check_kinds, gather
 
 Tell = Callable[[Record, Summary], None]
 
@@ -67,38 +67,27 @@ def run(
     if part:
         inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
     try:
-        with hold(out, mark), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
+        with alone(out, mark, FOLDERS), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
             if not options.overwrite:
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
-            write_results(out / f"results{mark}.csv", result_rows(inputs, journal))
+            results = out / f"results{mark}.csv"
+            ids = ID_COLUMNS if options.keep_ids else ()
+            write_results(results, result_rows(inputs, journal), ids)
+            made = [results]
             if parquet:
-                write_parquet(out / f"results{mark}.parquet", result_rows(inputs, journal))
+                made.append(results.with_suffix(".parquet"))
+                write_parquet(made[-1], result_rows(inputs, journal), ids)
             if options.output_format == "folder":
                 outputs = partial(done_outputs, inputs, journal)
-                gather(out, mark, options.save, options.sides, outputs)
-        facts = _facts(segmenter, options, summary, started)
-        write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
+                made += gather(out, mark, options.save, options.sides, outputs)
+            facts = _facts(segmenter, options, summary, started)
+            facts["files"] = {path.name: file_sha256(path) for path in made}
+            write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return summary
-
-
-@contextmanager
-def hold(out: Path, mark: str) -> Iterator[None]:
-    """Hold the output folder (or one part's journal in it) against a second run at once."""
-    import fcntl
-
-    (out / HIDDEN).mkdir(parents=True, exist_ok=True)
-    with (out / HIDDEN / f"lock{mark}").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                f"{out}: another run writes here; wait for it, or give another --out"
-            ) from error
-        yield
 
 
 def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:

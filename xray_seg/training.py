@@ -84,7 +84,7 @@ def train(
         rows.append(row)
         tell(row)
     if recipe.patience is not None:
-        model = keras.saving.load_model(folder / BEST_FILE, compile=False)
+        model = keras.saving.load_model(folder / BEST_FILE, compile=False, safe_mode=True)
     keep_weights(folder, model)
     return model
 
@@ -172,7 +172,7 @@ def _restart(folder: Path, recipe: Recipe) -> keras.Model:
 
     loss = _loss(recipe)
     path = folder / CHECKPOINT_FILE
-    return keras.saving.load_model(path, custom_objects={loss.__name__: loss})
+    return keras.saving.load_model(path, custom_objects={loss.__name__: loss}, safe_mode=True)
 
 
 def _start_from(model: keras.Model, before: Model) -> None:

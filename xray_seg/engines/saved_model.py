@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from ..errors import EngineError
 from ..model_card import SAVED_MODEL_FOLDER, Model
 from ..quiet import stderr_held_back, tensorflow
+
+#: With no handler set, Python shows warnings on standard error.
+_log = logging.getLogger(__name__)
 
 #: Images a step: enough to fill a GPU; on a CPU more only costs memory.
 _GPU_BATCH, _CPU_BATCH = 64, 2
@@ -30,6 +34,12 @@ class SavedModelEngine:
         # Images at once. On a CPU more are no faster, and a batch of another size rounds otherwise;
         # on a GPU memory may show a limit.
         self._most = 1 if self.device == "cpu" else None
+        if not model.shipped:
+            _log.warning(
+                "%s: these weights did not come with xray-seg, and a SavedModel is a program: it "
+                "can read and write files. Use it only if you trust whoever made it.",
+                model.folder,
+            )
         self._tf = tf = tensorflow()
         with suppress(RuntimeError):  # TensorFlow has started in this process: they are set
             tf.config.threading.set_intra_op_parallelism_threads(threads)

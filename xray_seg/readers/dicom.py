@@ -6,8 +6,10 @@ window, and the photometric interpretation, which says whether high is dark.
 
 from __future__ import annotations
 
+import io
+import re
 import warnings
-from io import BytesIO
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +18,18 @@ import numpy.typing as npt
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
-from .raster import to_grey
+from .header import doubts, kind, modality
+from .limits import MAX_PIXELS, check_claim, check_data
+from .raster import check_jpeg, to_grey
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-#: PS3.3, C.7.3.1.1.1: what a projection radiograph or a picture of one may be.
-_MODALITIES = ("CR", "DX", "RG", "RF", "XA", "OT", "SC", "")
-#: Body parts (PS3.16, annex L) of a film that shows the chest.
-_BODY_PARTS = ("CHEST", "THORAX", "LUNG", "HEART", "RIB", "RIBS", "CLAVICLE", "")
-#: PS3.3, C.8.11.5.
-_FRONTAL = ("PA", "AP", "")
 #: By preference: calibrated, at the detector, of a scanned film (PS3.3, C.7.6.3 and C.8.11.4).
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+
+#: What pydicom's messages quote of a header.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def is_dicom(head: bytes) -> bool:
@@ -39,12 +40,15 @@ def is_dicom(head: bytes) -> bool:
     return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
 
 
-def read_dicom(path: Path, data: bytes | None = None) -> Radiograph:
+def read_dicom(path: Path, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Radiograph:
     """Read the first frame of a DICOM image, of a file or of ``data`` in its place.
+
+    Of its header, only terms that DICOM defines reach the notes and errors, so no patient data do.
 
     Raises:
         NotARadiograph: it holds no image.
-        ReadError: it is damaged, of a kind not supported, or pydicom is not installed.
+        ReadError: it is damaged, of a kind not supported, claims more than ``max_pixels`` samples,
+            or pydicom is not installed.
     """
     try:
         import pydicom
@@ -54,33 +58,73 @@ def read_dicom(path: Path, data: bytes | None = None) -> Radiograph:
         ) from error
     warnings.filterwarnings("ignore", module="pydicom")  # on oddities that are read all the same
     try:
-        dataset = pydicom.dcmread(path if data is None else BytesIO(data), force=True)
+        # Of a file in memory no more is read than there is; on disk, pydicom takes memory for as
+        # much as an element claims before it looks.
+        data = path.read_bytes() if data is None else data
+        _check_deflated(path, data, max_pixels)
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
         if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
-            kind = getattr(dataset.get("SOPClassUID"), "name", "of no stated kind")
-            raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind})")
-        pixels = _shown_pixels(dataset, path)
+            raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
+        _name_syntax(dataset)
+        _check_size(dataset, path, max_pixels)
+        return _radiograph(dataset, path)
     except (OSError, MemoryError, ReadError):
         raise
     except Exception as error:  # pydicom and its decoders have exceptions of their own
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(_QUOTED.sub("(...)", str(error)).split()) or type(error).__name__
         raise ReadError(f"{path}: damaged or not supported: {reason}") from error
+
+
+def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
     return Radiograph(
-        pixels,
+        _shown_pixels(dataset, path),
         {"MONOCHROME1": True, "MONOCHROME2": False}.get(dataset.PhotometricInterpretation),
         _spacing(dataset),
         str(path),
-        f"DICOM {dataset.get('Modality', '')}".strip(),
-        tuple(_doubts(dataset)),
+        f"DICOM {modality(dataset)}".strip(),
+        doubts(dataset),
     )
+
+
+def _check_deflated(path: Path, data: bytes, most: int) -> None:
+    """Refuse a deflated data set that is too long before pydicom inflates it at one go."""
+    from pydicom import uid
+    from pydicom.filereader import data_element_generator
+
+    if data[128:132] != b"DICM":
+        return
+    file = io.BytesIO(data)
+    file.seek(132)
+    syntax = ""
+    meta = data_element_generator(file, False, True, lambda tag, vr, length: tag.group != 2)
+    for element in meta:
+        if element.tag == 0x00020010:
+            syntax = bytes(element.value or b"").rstrip(b"\0 ").decode("ascii", "replace")
+    if syntax != uid.DeflatedExplicitVRLittleEndian:
+        return
+    inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), 8 * most + (1 << 20)
+    while part := inflater.unconsumed_tail or file.read(1 << 16):
+        left -= len(inflater.decompress(part, 1 << 20))
+        if left < 0:
+            raise ReadError(
+                f"{path}: inflates to more than an image of {most:,} pixels takes; if it is a "
+                "film all the same, give --max-pixels N"
+            )
+
+
+def _check_size(dataset: Dataset, path: Path, most: int) -> None:
+    """Refuse what claims too many pixels, in the header or in the compressed frame itself."""
+    samples = 3 if dataset.PhotometricInterpretation == "PALETTE COLOR" else dataset.SamplesPerPixel
+    check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), most)
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        check_data(path, _first_frame(dataset), most)
 
 
 def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
     """Grey values as a viewer would show them, before MONOCHROME1 is turned."""
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-    from pydicom.pixels.utils import pixel_array
 
-    _name_syntax(dataset)
-    stored = pixel_array(dataset, index=0)
+    stored = _stored_pixels(dataset)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return to_grey(apply_color_lut(stored, dataset), path)
     if stored.ndim == 3:
@@ -93,6 +137,49 @@ def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
     if shown.dtype not in (np.uint8, np.uint16):
         shown = shown.astype(np.float32)
     return to_grey(shown, path)
+
+
+def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
+    """The first frame; colours as RGB.
+
+    JPEG of any kind is decoded by imagecodecs: other decoders that pydicom finds end the whole
+    process on some damaged frames, or never end.
+    """
+    from pydicom import uid
+    from pydicom.pixels.utils import pixel_array
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or syntax == uid.RLELossless:
+        return pixel_array(dataset, index=0)
+    import imagecodecs
+
+    frame = _first_frame(dataset)
+    if syntax in uid.JPEGTransferSyntaxes:
+        check_jpeg(frame)
+        space = "RGB" if dataset.PhotometricInterpretation == "RGB" else None
+        stored = imagecodecs.jpeg_decode(frame, colorspace=space, outcolorspace=space)
+    elif syntax in uid.JPEGLSTransferSyntaxes:
+        stored = imagecodecs.jpegls_decode(frame)
+    elif syntax in uid.JPEG2000TransferSyntaxes:
+        stored = imagecodecs.jpeg2k_decode(frame)
+    else:
+        raise ValueError(f"transfer syntax {syntax.name}")
+    stored = np.asarray(stored)
+    if stored.shape[:2] != (dataset.Rows, dataset.Columns):
+        raise ValueError("the compressed frame has not the size that the header says")
+    if dataset.PixelRepresentation == 1 and stored.ndim == 2:
+        # Numbers of BitsStored bits in two's complement (PS3.5, section 8.1.1).
+        unused = 8 * stored.dtype.itemsize - int(dataset.BitsStored)
+        signed = stored.view(f"i{stored.dtype.itemsize}")
+        stored = (signed << unused) >> unused if unused > 0 else signed
+    return stored
+
+
+def _first_frame(dataset: Dataset) -> bytes:
+    from pydicom.encaps import get_frame
+
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    return get_frame(dataset.PixelData, 0, number_of_frames=frames)
 
 
 def _name_syntax(dataset: Dataset) -> None:
@@ -136,22 +223,3 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
         if 0 < row < np.inf and 0 < column < np.inf:
             return row, column
     return None
-
-
-def _doubts(dataset: Dataset) -> list[str]:
-    """What speaks against a frontal chest film, in words."""
-    doubts = []
-    modality, body, view = (
-        str(dataset.get(name) or "").strip().upper()
-        for name in ("Modality", "BodyPartExamined", "ViewPosition")
-    )
-    if modality not in _MODALITIES:
-        doubts.append(f"modality {modality} is not that of a radiograph")
-    if body not in _BODY_PARTS:
-        doubts.append(f"body part {body}, not CHEST")
-    if view not in _FRONTAL:
-        doubts.append(f"view {view}, not PA or AP")
-    frames = dataset.get("NumberOfFrames")
-    if frames and int(frames) > 1:
-        doubts.append(f"{int(frames)} frames, of which the first is taken")
-    return doubts

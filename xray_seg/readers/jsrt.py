@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
+from .limits import MAX_PIXELS, check_claim
 
 JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
@@ -49,13 +50,18 @@ class RawLayout:
 JSRT = RawLayout(inverted=True, spacing=JSRT_SPACING_MM)
 
 
-def read_raw(path: Path, layout: RawLayout = JSRT, data: bytes | None = None) -> Radiograph:
+def read_raw(
+    path: Path,
+    layout: RawLayout = JSRT,
+    data: bytes | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Radiograph:
     """Read a headerless file, or ``data`` in its place.
 
     It is read, not mapped: a file that shrinks, or a disk that fails, under a map ends the process.
 
     Raises:
-        ReadError: its length is not that of the layout.
+        ReadError: its length is not that of the layout, or there are too many pixels.
         NotARadiograph: it has a JSRT file's length but values far outside 12 bits.
     """
     length = path.stat().st_size if data is None else len(data)
@@ -65,6 +71,7 @@ def read_raw(path: Path, layout: RawLayout = JSRT, data: bytes | None = None) ->
             f"{path}: {length:,} bytes, but {rows} x {columns} raw pixels take {layout.length:,}: "
             "truncated, or of another shape (then give --raw-shape HxW)"
         )
+    check_claim(path, *layout.shape, 1, max_pixels)
     dtype = np.dtype(layout.dtype)
     count = layout.shape[0] * layout.shape[1]
     if data is None:

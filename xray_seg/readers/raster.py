@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import ReadError
 from ..radiograph import Radiograph
+from .limits import MAX_PIXELS, check_claim, check_data, check_length
 
 #: ITU-R BT.601: luma of red, green and blue.
 LUMA = (0.299, 0.587, 0.114)
@@ -24,7 +26,14 @@ _SIGNATURES = (
     ("JPEG 2000", b"\xff\x4f\xff\x51", "jpeg2k"),
     ("BMP", b"BM", "bmp"),
 )
+#: Lengths of BITMAPINFOHEADER and its successors.
+_BMP_HEADERS = (40, 52, 56, 108, 124)
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+#: None, CCITT, LZW, deflate, PackBits, LZMA, Zstandard; and JPEG and JPEG 2000, whose strips each
+#: have a size of their own, which a decoder believes.
+_EMBEDDED = (7, 33003, 33004, 33005, 34712)
+_COMPRESSIONS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000, *_EMBEDDED)
 
 
 def sniff(head: bytes) -> str | None:
@@ -34,15 +43,16 @@ def sniff(head: bytes) -> str | None:
     return next((name for name, start, _ in _SIGNATURES if head.startswith(start)), None)
 
 
-def read_raster(path: Path, data: bytes | None = None) -> Radiograph:
+def read_raster(path: Path, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Radiograph:
     """Decode an image file, or ``data`` in its place, to grey; of several images the first.
 
     Raises:
-        ReadError: it cannot be decoded or is no picture of 8 or 16 bits (or floats, in a TIFF).
+        ReadError: it cannot be decoded, claims more than ``max_pixels`` samples, or is no picture
+            of 8 or 16 bits (or floats, in a TIFF).
     """
     try:
-        pixels, name, inverted = _decode(path, data)
-    except (OSError, MemoryError):
+        pixels, name, inverted = _decode(path, data, max_pixels)
+    except (OSError, MemoryError, ReadError):
         raise
     except Exception as error:  # each codec has exceptions of its own
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -50,27 +60,53 @@ def read_raster(path: Path, data: bytes | None = None) -> Radiograph:
     return Radiograph(to_grey(pixels, path), inverted, None, str(path), name)
 
 
-def _decode(path: Path, data: bytes | None) -> tuple[npt.NDArray[Any], str, bool | None]:
+def _decode(path: Path, data: bytes | None, most: int) -> tuple[npt.NDArray[Any], str, bool | None]:
     import imagecodecs
-    import tifffile
 
     with path.open("rb") if data is None else BytesIO(data) as file:
         name = sniff(file.read(16))
     if name == "TIFF":
-        with tifffile.TiffFile(path if data is None else BytesIO(data)) as tiff:
-            page = tiff.pages.first
-            if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-                raise ValueError("CMYK inks, not light; convert it to grey")
-            pixels = page.asarray()
-            if page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None:
-                pixels = np.moveaxis(page.colormap[:, pixels], 0, -1)
-            inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
-            return pixels, name, inverted
-    data = path.read_bytes() if data is None else data
+        return _decode_tiff(path, data, most)
+    if data is None:
+        check_length(path, most)
+        data = path.read_bytes()
+    check_data(path, data, most)
     if name == "JPEG":
         check_jpeg(data)
+    elif name == "BMP":
+        check_bmp(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
     return getattr(imagecodecs, f"{codec}_decode")(data), str(name), None
+
+
+def _decode_tiff(
+    path: Path, data: bytes | None, most: int
+) -> tuple[npt.NDArray[Any], str, bool | None]:
+    import tifffile
+
+    with tifffile.TiffFile(path if data is None else BytesIO(data)) as tiff:
+        page = tiff.pages.first
+        if not isinstance(page, tifffile.TiffPage):
+            raise ValueError("has no image")
+        if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+            raise ValueError("CMYK inks, not light; convert it to grey")
+        if page.compression not in _COMPRESSIONS:
+            raise ValueError(f"compression {page.compression}; convert it to a usual one")
+        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None
+        planes = page.imagedepth * (3 if palette else page.samplesperpixel)
+        check_claim(path, page.imagelength, page.imagewidth, planes, most)
+        check_claim(path, page.tilelength, page.tilewidth, max(page.tiledepth, 1) * planes, most)
+        if max(page.databytecounts, default=0) > tiff.filehandle.size:
+            raise ValueError("a strip is longer than the file")  # memory is taken for it first
+        if page.compression in _EMBEDDED:
+            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+                tiff.filehandle.seek(offset)
+                check_data(path, tiff.filehandle.read(length), most)
+        pixels = page.asarray()
+        if palette:
+            pixels = np.moveaxis(np.asarray(page.colormap)[:, pixels], 0, -1)
+        inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
+        return pixels, "TIFF", inverted
 
 
 def check_jpeg(data: bytes) -> None:
@@ -78,6 +114,24 @@ def check_jpeg(data: bytes) -> None:
     last_scan = data.rfind(b"\xff\xda")
     if b"\xff\xd9" not in data[max(last_scan, 0) :]:
         raise ValueError("truncated: the end of the JPEG is missing")
+
+
+def check_bmp(data: bytes) -> None:
+    """Raise ValueError for a BMP whose header leads outside it: the decoder would follow, and end.
+
+    Only what films are saved as goes on: 8, 24 or 32 bits a pixel, not compressed.
+    """
+    if len(data) < 54:
+        raise ValueError("truncated: its header is not whole")
+    start, header, columns, rows, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
+    (colours,) = struct.unpack_from("<I", data, 46)
+    if header not in _BMP_HEADERS or bits not in (8, 24, 32) or compression or columns < 1:
+        raise ValueError("a BMP of an unusual kind; convert it to PNG")
+    palette = 4 * (colours or 256) if bits == 8 else 0
+    if colours > 256 or 14 + header + palette > start:
+        raise ValueError("its palette is not where it should be")
+    if start + (columns * bits + 31) // 32 * 4 * abs(rows) > len(data):
+        raise ValueError("truncated: it has fewer pixels than its header says")
 
 
 def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray[Any]:

@@ -133,7 +133,7 @@ def gather(
     kinds: Sequence[str],
     sides: bool,
     outputs: Callable[[], Iterable[Sequence[str]]],
-) -> None:
+) -> list[Path]:
     """Make one file of those of single images: coco.json, chexmask.csv.
 
     Args:
@@ -144,21 +144,28 @@ def gather(
         outputs: called for each file to make; gives the files of each image that is done,
             relative to the output folder, in the order that they are to have.
 
+    Returns:
+        What was made.
+
     Raises:
         OSError: it cannot be written.
     """
+    made: list[Path] = []
     dialects = [kind for kind in ("rle", "contours") if kind in kinds]
     if dialects:
         fragments = (
             {kind: folder / name for kind in dialects for name in names if _is_of(name, kind)}
             for names in outputs()
         )
-        gather_coco(folder / f"coco{mark}.json", dialects, fragments, sides)
+        made.append(folder / f"coco{mark}.json")
+        gather_coco(made[-1], dialects, fragments, sides)
     if "chexmask" in kinds:
         tables = (
             folder / name for names in outputs() for name in names if _is_of(name, "chexmask")
         )
-        gather_chexmask(folder / f"chexmask{mark}.csv", tables)
+        made.append(folder / f"chexmask{mark}.csv")
+        gather_chexmask(made[-1], tables)
+    return made
 
 
 def save(path: Path, segmentation: Segmentation, sides: bool = False) -> None:

@@ -1,0 +1,295 @@
+"""Mutated files of every format, read within bounds of time and memory.
+
+    python benchmarks/fuzz.py --count 20000 --parser png --seconds 200
+
+A child process reads; a read that takes over 5 s, or more than 1 GiB beside what the libraries
+take, ends it, and so does a crash. Its parent notes the file, keeps it in --keep, and goes on
+behind it. Anything that comes out of ``read`` but a radiograph or one of our own errors is noted,
+too. The same seed makes the same mutations, so --first goes on where an earlier call ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+
+SECONDS_EACH = 5
+MEMORY = 1 << 30
+_NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 60_000, 0x7FFFFFFF, 0xFFFFFFFF)
+
+
+def _film(bits: int = 8) -> np.ndarray:
+    rows, columns = np.mgrid[:40, :48]
+    ramp = (rows * columns) / (39 * 47) * (2**bits - 1)
+    return ramp.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def _tiff(**how: object) -> bytes:
+    file = io.BytesIO()
+    tifffile.imwrite(file, _film(), **how)
+    return file.getvalue()
+
+
+def _dicom(syntax: str | None = None, frame: bytes | None = None, bits: int = 16) -> bytes:
+    import pydicom
+    from pydicom import uid
+    from pydicom.encaps import encapsulate
+
+    pixels = _film(bits)
+    data = pydicom.Dataset()
+    data.file_meta = pydicom.FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = uid.UID(syntax) if syntax else uid.ExplicitVRLittleEndian
+    data.SOPClassUID = uid.DigitalXRayImageStorageForPresentation
+    data.SOPInstanceUID = "1.2.3"
+    data.Modality, data.BodyPartExamined, data.ViewPosition = "DX", "CHEST", "PA"
+    data.PatientName, data.PatientID = "NOBODY", "0"
+    data.Rows, data.Columns = pixels.shape
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME1"
+    data.BitsAllocated = data.BitsStored = bits
+    data.HighBit, data.PixelRepresentation = bits - 1, 0
+    data.PixelSpacing, data.WindowCenter, data.WindowWidth = [0.2, 0.2], 100, 200
+    data.RescaleSlope, data.RescaleIntercept = 1, 0
+    data.PixelData = encapsulate([frame]) if frame else pixels.tobytes()
+    data["PixelData"].VR = "OB" if frame else "OW"
+    data["PixelData"].is_undefined_length = frame is not None
+    file = io.BytesIO()
+    data.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Whole small files by parser."""
+    grey, deep = _film(), _film(16)
+    colour = np.stack([grey] * 3, axis=2)
+    j2k = imagecodecs.jpeg2k_encode(deep, reversible=True, codecformat="j2k")
+    return {
+        "png": [imagecodecs.png_encode(each) for each in (grey, deep, colour)],
+        "jpeg": [imagecodecs.jpeg_encode(each) for each in (grey, colour)],
+        "gif": [imagecodecs.gif_encode(grey)],
+        "bmp": [imagecodecs.bmp_encode(grey), imagecodecs.bmp_encode(colour)],
+        "jpeg2000": [imagecodecs.jpeg2k_encode(deep), j2k],
+        "tiff": [
+            _tiff(),
+            _tiff(bigtiff=True),
+            _tiff(tile=(16, 16), compression="zlib"),
+            *(_tiff(compression=name) for name in ("lzw", "packbits", "jpeg", "jpeg2000", "zstd")),
+        ],
+        "dicom": [
+            _dicom(),
+            _dicom("1.2.840.10008.1.2"),
+            _dicom("1.2.840.10008.1.2.1.99"),
+            _dicom("1.2.840.10008.1.2.4.50", imagecodecs.jpeg_encode(grey), 8),
+            _dicom("1.2.840.10008.1.2.4.70", imagecodecs.ljpeg_encode(deep)),
+            _dicom("1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode(deep)),
+            _dicom("1.2.840.10008.1.2.4.90", j2k),
+            _dicom("1.2.840.10008.1.2.5", _rle(grey), 8),
+        ],
+        "raw": [_film(16).astype(">u2").tobytes()],
+    }
+
+
+def _rle(pixels: np.ndarray) -> bytes:
+    """PS3.5, annex G: one segment of literal runs."""
+    body = b"".join(bytes([len(row) - 1]) + row.tobytes() for row in pixels)
+    header = (1).to_bytes(4, "little") + (64).to_bytes(4, "little")
+    return header.ljust(64, b"\0") + body + b"\0" * (len(body) % 2)
+
+
+def mutate(data: bytes, chance: random.Random) -> bytes:
+    """One to four changes: bits, bytes, numbers, cuts, copies; half of them near the beginning."""
+    made = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 4))):
+        if not made:
+            break
+        span = min(len(made), 400) if chance.random() < 0.5 else len(made)
+        place = chance.randrange(span)
+        _CHANGES[chance.randrange(len(_CHANGES))](made, place, chance)
+    return bytes(made)
+
+
+def _flip(made: bytearray, place: int, chance: random.Random) -> None:
+    made[place] ^= 1 << chance.randrange(8)
+
+
+def _replace(made: bytearray, place: int, chance: random.Random) -> None:
+    made[place] = chance.randrange(256)
+
+
+def _number(made: bytearray, place: int, chance: random.Random) -> None:
+    length = chance.choice((2, 4))
+    number = chance.choice(_NUMBERS) & (256**length - 1)
+    made[place : place + length] = number.to_bytes(length, chance.choice(("little", "big")))
+
+
+def _cut_end(made: bytearray, place: int, chance: random.Random) -> None:
+    del made[place:]
+
+
+def _remove(made: bytearray, place: int, chance: random.Random) -> None:
+    del made[place : place + chance.randrange(1, 64)]
+
+
+def _copy(made: bytearray, place: int, chance: random.Random) -> None:
+    part = made[place : place + chance.randrange(1, 64)]
+    other = chance.randrange(len(made))
+    made[other:other] = part
+
+
+def _noise(made: bytearray, place: int, chance: random.Random) -> None:
+    length = chance.randrange(1, 32)
+    made[place : place + length] = chance.randbytes(length)
+
+
+_CHANGES: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
+    _flip,
+    _flip,
+    _replace,
+    _number,
+    _number,
+    _cut_end,
+    _remove,
+    _copy,
+    _noise,
+)
+
+
+def mutation(parser: str, number: int, known: dict[str, list[bytes]]) -> bytes:
+    """The number-th mutation of a parser's seeds."""
+    chance = random.Random(f"{parser} {number}")  # noqa: S311 - it must repeat
+    made = mutate(chance.choice(known[parser]), chance)
+    # A wrong checksum is all that a PNG decoder would look at.
+    return _sum_png(made) if parser == "png" and chance.random() < 0.8 else made
+
+
+def _sum_png(data: bytes) -> bytes:
+    """A PNG with the right checksum for each chunk."""
+    made, place = bytearray(data), 8
+    while place + 12 <= len(made):
+        end = place + 8 + int.from_bytes(made[place : place + 4], "big")
+        if end + 4 > len(made):
+            break
+        made[end : end + 4] = zlib.crc32(made[place + 4 : end]).to_bytes(4, "big")
+        place = end + 4
+    return bytes(made)
+
+
+def child(parser: str, first: int, last: int, place: Path) -> None:
+    """Read mutations; a line per finding and one at the end on standard output."""
+    import faulthandler
+
+    from xray_seg.errors import XraySegError
+    from xray_seg.readers import RawLayout, read
+
+    faulthandler.disable()
+    known = seeds()
+    raw = RawLayout(shape=(40, 48)) if parser == "raw" else None
+    for data in known[parser]:  # whatever is loaded late is loaded before memory is bounded
+        (place / "file").write_bytes(data)
+        read(place / "file", raw)
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    counts = {"read": 0, "refused": 0}
+    slowest = 0.0
+    for number in range(first, last):
+        (place / "file").write_bytes(mutation(parser, number, known))
+        (place / "number").write_text(str(number))
+        signal.alarm(SECONDS_EACH)
+        began = time.perf_counter()
+        try:
+            read(place / "file", raw)
+            counts["read"] += 1
+        except XraySegError:
+            counts["refused"] += 1
+        except BaseException as error:  # noqa: BLE001 - that is what is looked for
+            print(json.dumps({"number": number, "what": f"{type(error).__name__}: {error}"[:300]}))
+        signal.alarm(0)
+        slowest = max(slowest, time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(json.dumps({**counts, "slowest_s": round(slowest, 2), "peak_mib": peak}), flush=True)
+
+
+def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -> dict[str, object]:
+    """Read mutations in child processes, in pieces, until ``count`` or the time is reached."""
+    total: dict[str, object] = {"parser": parser, "first": first, "read": 0, "refused": 0}
+    found: list[dict[str, object]] = []
+    number, slowest, peak = first, 0.0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        while number < first + count and time.monotonic() < until:
+            last = min(number + 2000, first + count)
+            command = [sys.executable, __file__, "--child", folder, "--parser", parser]
+            done = subprocess.run(
+                [*command, "--first", str(number), "--count", str(last - number)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            lines = [json.loads(line) for line in done.stdout.splitlines() if line[:1] == "{"]
+            found += [line for line in lines if "what" in line]
+            if done.returncode == 0:
+                number = last
+                for key in ("read", "refused"):
+                    total[key] = int(str(total[key])) + lines[-1][key]
+                slowest = max(slowest, lines[-1]["slowest_s"])
+                peak = max(peak, lines[-1]["peak_mib"])
+            else:  # a crash, or the alarm: the piece is taken up again behind it
+                at = Path(folder, "number")
+                if not at.exists():
+                    raise SystemExit(done.stderr)
+                found.append({"number": int(at.read_text()), "what": f"exit {done.returncode}"})
+                number = int(at.read_text()) + 1
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+        known = seeds()
+        for each in found:
+            name = f"{parser}-{each['number']}"
+            (keep / name).write_bytes(mutation(parser, int(str(each["number"])), known))
+    return {
+        **total,
+        "mutations": number - first,
+        "slowest_s": slowest,
+        "peak_mib": peak,
+        "findings": found,
+    }
+
+
+def main() -> None:
+    """Parse the command line; a JSON line per parser."""
+    parsers = tuple(seeds())
+    ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ask.add_argument("--parser", choices=parsers, action="append")
+    ask.add_argument("--count", type=int, default=20_000)
+    ask.add_argument("--first", type=int, default=0)
+    ask.add_argument("--seconds", type=float, default=3600)
+    ask.add_argument("--keep", type=Path)
+    ask.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    given = ask.parse_args()
+    if given.child:
+        child(given.parser[0], given.first, given.first + given.count, given.child)
+        return
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    until = time.monotonic() + given.seconds
+    for parser in given.parser or parsers:
+        report = fuzz(parser, given.first, given.count, until, given.keep)
+        print(json.dumps(report), flush=True)
+
+
+if __name__ == "__main__":
+    main()

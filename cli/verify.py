@@ -1,0 +1,40 @@
+"""``xrayseg verify``"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="What was found as one JSON object.")
+def command(out: Path, as_json: bool) -> None:
+    """Check the outputs of `xrayseg batch` against its records.
+
+    OUT is an output folder. Every file that a run recorded is there with its SHA-256, there are no
+    others among them, the run came to its end, and run.json and results.csv belong to it. Nothing
+    is changed.
+
+    Exit status: 0 all is as recorded, 1 it is not (each file named with what is wrong).
+    """
+    from ..verify import verify
+    from . import console
+
+    found = verify(out)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    for problem in found.problems:
+        console.failure(problem)
+    if not as_json:
+        console.say(
+            f"{found.files} files of {found.images} images checked, "
+            f"{len(found.problems)} problems; {found.failed} inputs failed when they were run"
+        )
+        if found.earlier:
+            console.say(f"{found.earlier} of the files are of earlier runs with other settings")
+    if found.problems:
+        raise click.exceptions.Exit(1)
