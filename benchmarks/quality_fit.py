@@ -25,6 +25,8 @@ _RIDGE = 1e-3
 #: Limits of flags lie beyond what this share of sound training films show, and a bit further.
 _SOUND, _ROOM = 0.995, 0.15
 WHOLE = "whole"
+#: Masks expected to be less than half right are of no chest, or of a film that is useless as one.
+_HALF = 0.5
 
 
 def fit_calibration(truths: Vector, samples: Sequence[Sample], sha256: str) -> Calibration:
@@ -85,7 +87,7 @@ def _limits(fitted: Calibration, sound: Sequence[Sample]) -> dict[str, float]:
     lateral = [fitted.laterality(sample.evidence.shape) for sample in sound]
     touching = [max(sample.evidence.touching.values()) for sample in sound]
     return {
-        "chest_score": _below(scores) - _ROOM,
+        "chest_score": min(_HALF, _below(scores) - _ROOM),
         "chest_likeness": _below(postures.max(axis=1)) - _ROOM,
         "rotated": max(0.0, -_below(postures[:, 0] - postures[:, 1])) + _ROOM,
         "swapped": max(0.0, -_below(-np.array(lateral))),

@@ -66,6 +66,11 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 )
 @click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
 @click.option("--lines", is_flag=True, help="Draw the cardiothoracic ratio on overlays.")
+@click.option(
+    "--min-quality",
+    type=click.FloatRange(0, 1),
+    help="List films with a lower predicted Dice in distrusted.csv.",
+)
 @click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option(
@@ -154,6 +159,7 @@ def command(**options: Any) -> None:
         part=options["shard"],
         begin=shown.begin,
         parquet=options["parquet"],
+        min_quality=options["min_quality"],
     )
     if options["cluster"] is None:
         summary = run_it(segmenter=Segmenter(*how))
@@ -200,6 +206,10 @@ def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
     return RawLayout(**given) if given else None
 
 
+def _doubts(row: dict[str, Any]) -> str:
+    return "; ".join(filter(None, (row.get("flags"), row.get("notes"))))
+
+
 class _Shown:
     """Progress of a batch, as a bar, as lines, or as JSON."""
 
@@ -233,8 +243,8 @@ class _Shown:
             self._report({"event": "image", "key": record.key, **record.row})
         if not record.done:
             console.failure(record.row["error"])
-        elif record.row.get("notes") and not self.quiet:
-            console.doubt(f"{record.row['input']}: {record.row['notes']}")
+        elif not self.quiet and (doubts := _doubts(record.row)):
+            console.doubt(f"{record.row['input']}: {doubts}")
         elif self.verbose:
             console.line(f"done {record.row['input']}")
         done = summary.done + summary.kept + summary.failed
@@ -257,12 +267,16 @@ class _Shown:
         counts = {"done": summary.done, "kept": summary.kept, "failed": summary.failed}
         if self.as_json:
             facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
+            if summary.distrusted is not None:
+                facts["distrusted"] = summary.distrusted
             self._report({"event": "summary", "out": str(out), **facts})
         elif not self.quiet:
             rate = f"{summary.done / max(summary.seconds, 1e-9):.1f}"
             columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]
             cells = [summary.total, *counts.values(), f"{summary.seconds:.1f}", rate]
             console.table("", columns, [[str(cell) for cell in cells]])
+            if summary.distrusted:
+                console.say(f"{summary.distrusted} to distrust, worst first: {out}/distrusted.csv")
             console.say(f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}")
         if summary.interrupted:
             console.line("interrupted: what was finished is kept; run the same command to go on")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from xray_seg.journal import COLUMNS, Journal, Record, done_row, failed_row, write_results
 from xray_seg.measurements import Measurements
+from xray_seg.quality import Quality
 from xray_seg.radiograph import Radiograph
 
 # What a POSIX file name can hold, bytes that are no UTF-8 included.
@@ -94,6 +95,9 @@ def test_names_with_any_bytes_and_line_breaks_survive_results_csv(rows):
         assert row["error"] in (on_one_line, "'" + on_one_line)
 
 
+DOUBTED = Quality({"heart": 0.60001}, 0.30001, ("empty heart", "image may be rotated"))
+
+
 @pytest.mark.parametrize("name", ["=1+1.png", "+x.png", "-x.png", "@x.png"])
 def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path, name):
     write_results(tmp_path / "results.csv", [failed_row(Path(name), "damaged")])
@@ -106,7 +110,8 @@ def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
     areas = {"clavicles_area_px": 1, "heart_area_px": 2, "lungs_area_px": 3}
     unknown = Measurements(areas, {"heart_width_px": "why"})
     write_results(
-        tmp_path / "results.csv", [done_row(Path("x.png"), "labels/x.tif", radiograph, unknown)]
+        tmp_path / "results.csv",
+        [done_row(Path("x.png"), "labels/x.tif", radiograph, unknown, DOUBTED)],
     )
     (row,) = _read_csv(tmp_path / "results.csv")
     assert tuple(row) == COLUMNS
@@ -118,6 +123,9 @@ def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
         "height_px": "3",
         "width_px": "5",
         "inverted": "false",
+        "quality": "0.3",
+        "heart_predicted_dice": "0.6",
+        "flags": "empty heart; image may be rotated",
         "clavicles_area_px": "1",
         "heart_area_px": "2",
         "lungs_area_px": "3",
@@ -136,7 +144,9 @@ def test_a_row_holds_spacing_polarity_and_measurements(tmp_path):
             "cardiothoracic_ratio": 4 / 7,
         }
     )
-    write_results(tmp_path / "results.csv", [done_row(Path("x"), "", radiograph, measures)])
+    write_results(
+        tmp_path / "results.csv", [done_row(Path("x"), "", radiograph, measures, DOUBTED)]
+    )
     (row,) = _read_csv(tmp_path / "results.csv")
     assert (row["row_spacing_mm"], row["column_spacing_mm"]) == ("0.2", "0.1")
     assert row["inverted"] == "true"

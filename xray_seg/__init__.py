@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .errors import XraySegError as XraySegError
     from .measurements import Measurements as Measurements
     from .measurements import measure as measure
+    from .quality import Quality as Quality
     from .radiograph import Radiograph as Radiograph
     from .readers import RawLayout as RawLayout
     from .readers import read as read
@@ -28,6 +29,7 @@ _HOMES = {
     "XraySegError": "errors",
     "Measurements": "measurements",
     "measure": "measurements",
+    "Quality": "quality",
     "Radiograph": "radiograph",
     "RawLayout": "readers",
     "read": "readers",

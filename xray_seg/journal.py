@@ -15,11 +15,15 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from .anatomy import ORGANS
 from .atomic import atomic_path
 from .measurements import MEASURES, Measurements
+from .quality import Quality
 from .radiograph import Radiograph
 from .stores import Remote
 
+#: Those of them that say how far the masks are to be trusted.
+QUALITIES = ("quality", *(f"{organ.name}_predicted_dice" for organ in ORGANS), "flags")
 #: Columns of results.csv.
 COLUMNS = (
     "input",
@@ -33,11 +37,14 @@ COLUMNS = (
     "row_spacing_mm",
     "column_spacing_mm",
     "inverted",
+    *QUALITIES,
     *MEASURES,
     "not_measured",
 )
 #: Significant digits of a measurement: more than any film has pixels across.
 _DIGITS = 6
+#: Decimals of a predicted Dice: more than it is good for.
+_DICE_DIGITS = 4
 #: A spreadsheet would take a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -88,6 +95,7 @@ def done_row(
     labels: str,
     radiograph: Radiograph,
     measures: Measurements,
+    quality: Quality,
     more: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """The row of an input that was segmented; ``more`` are notes besides the film's own."""
@@ -104,7 +112,17 @@ def done_row(
         "column_spacing_mm": spacing[1],
         "inverted": bool(radiograph.inverted),
     }
-    return row | measured_cells(measures)
+    return row | quality_cells(quality) | measured_cells(measures)
+
+
+def quality_cells(quality: Quality) -> dict[str, Any]:
+    """Predicted Dice and flags as cells of a row."""
+    predicted = {
+        f"{name}_predicted_dice": round(dice, _DICE_DIGITS)
+        for name, dice in quality.predicted_dice.items()
+    }
+    score = round(quality.score, _DICE_DIGITS)
+    return {"quality": score, **predicted, "flags": "; ".join(quality.flags)}
 
 
 def measured_cells(measures: Measurements) -> dict[str, Any]:

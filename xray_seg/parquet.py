@@ -9,13 +9,14 @@ from typing import Any
 
 from .atomic import atomic_path
 from .errors import OutputError
-from .journal import COLUMNS
+from .journal import COLUMNS, QUALITIES
 from .measurements import MEASURES
 
 #: Rows held in memory at a time.
 GROUP_ROWS = 4096
 _WHOLE = ("height_px", "width_px", *(name for name in MEASURES if name.endswith("_px")))
 _REAL = (
+    *(name for name in QUALITIES if name != "flags"),
     "row_spacing_mm",
     "column_spacing_mm",
     *(name for name in MEASURES if not name.endswith("_px")),

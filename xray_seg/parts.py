@@ -20,7 +20,7 @@ from .journal import COLUMNS, Journal, Record, write_results
 
 #: A part is written when it has so many rows, or holds so many bytes of files.
 _ROWS, _BYTES = 4096, 64 * 2**20
-_TEXT = ("input", "status", "error", "notes", "labels", "format")
+_TEXT = ("input", "status", "error", "notes", "labels", "format", "flags", "not_measured")
 _NAME = re.compile(r"part(-(\d+)-of-\d+)?-(\d{5})\.parquet")
 
 

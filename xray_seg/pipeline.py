@@ -89,6 +89,7 @@ class Summary:
         seconds: wall-clock time of the run.
         engine_seconds: of them, in the engine.
         interrupted: whether it was stopped before its end.
+        distrusted: of those with masks, how many are below ``--min-quality``; None if not asked.
     """
 
     total: int
@@ -98,6 +99,7 @@ class Summary:
     seconds: float = 0.0
     engine_seconds: float = 0.0
     interrupted: bool = False
+    distrusted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -349,7 +351,8 @@ def finish(
         made = save_outputs(out, item.key, *how)
         outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
-        row = done_row(item.path, labels, result.radiograph, result.measurements, made.notes)
+        found = result.measurements, result.quality
+        row = done_row(item.path, labels, result.radiograph, *found, made.notes)
         hashes = {name: file_sha256(out / name) for name in outputs}
         return Record(item.key, ready.fingerprint, row | ready.ids, outputs, hashes)
     except XraySegError as error:

@@ -39,6 +39,7 @@ def run(
     ),
     stages: Stages | None = None,
     parquet: bool = False,
+    min_quality: float | None = None,
 ) -> Summary:
     """Segment everything that the names stand for into ``out``.
 
@@ -53,6 +54,7 @@ def run(
         stages: what reads, predicts and writes, ``cluster.on_cluster``'s for instance; None for
             threads of this process.
         parquet: leave ``results.parquet`` beside ``results.csv``, too.
+        min_quality: leave ``distrusted.csv``, too: the rows of what is below it, worst first.
 
     Raises:
         OutputError: the output folder cannot be made or written, or what is asked for needs
@@ -79,6 +81,11 @@ def run(
             if parquet:
                 made.append(results.with_suffix(".parquet"))
                 write_parquet(made[-1], result_rows(inputs, journal), ids)
+            if min_quality is not None:
+                made.append(out / f"distrusted{mark}.csv")
+                below = distrusted(inputs, journal, min_quality)
+                summary.distrusted = len(below)
+                write_results(made[-1], (_row(journal, key) for key in below), ids)
             if options.output_format == "folder":
                 outputs = partial(done_outputs, inputs, journal)
                 made += gather(out, mark, options.save, options.sides, outputs)
@@ -123,6 +130,23 @@ def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str,
             )
         else:
             yield record.row
+
+
+def distrusted(inputs: Sequence[Input], journal: Journal, least: float) -> list[str]:
+    """Keys of the inputs whose masks are expected to be worse than ``least``, worst first."""
+    below = []
+    for item in inputs:
+        record = journal.get(item.key)
+        if record is not None and record.done and record.row["input"] == str(item.path):
+            score = record.row.get("quality")
+            if score is not None and score < least:
+                below.append((score, item.key))
+    return [key for _, key in sorted(below)]
+
+
+def _row(journal: Journal, key: str) -> dict[str, Any]:
+    record = journal.get(key)
+    return record.row if record else {}
 
 
 def done_outputs(inputs: Sequence[Input], journal: Journal) -> Iterator[list[str]]:

@@ -17,6 +17,7 @@ from .measurements import Measurements, measure
 from .model_card import Model, load_model
 from .polarity import Fitted, fit
 from .postprocess import clean
+from .quality import Quality, assess
 from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
@@ -46,6 +47,11 @@ class Segmentation:
     def measurements(self) -> Measurements:
         """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
         return measure(self.labels, self.radiograph.spacing, self.radiograph.pixels)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """Predicted Dice and doubts, without a reference."""
+        return assess(self.radiograph, self.labels, self.probabilities)
 
     def overlay(
         self, longest: int | None = None, measurements: bool = False
