@@ -72,6 +72,7 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
     help="List films with a lower predicted Dice in distrusted.csv.",
 )
 @click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
+@click.option("--no-report", is_flag=True, help="Leave out report.html, the page to look through.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option(
     "--verify",
@@ -111,7 +112,8 @@ def command(**options: Any) -> None:
     object store (s3://bucket/folder), or - for a list of these on standard input. Formats are
     told by content: JSRT raw, PNG, TIFF, JPEG and others.
 
-    Writes labels/ and overlay/, results.csv with a row per input, and run.json. What an earlier
+    Writes labels/ and overlay/, results.csv with a row per input, report.html to look through,
+    and run.json. What an earlier
     run did with the same input, weights and settings is kept. Label maps: 0 background,
     1 clavicles, 2 heart, 3 lungs; with --sides 1 right clavicle, 2 heart, 3 right lung,
     4 left clavicle, 5 left lung. --save rle and contours also make coco.json of all images, and
@@ -145,12 +147,15 @@ def command(**options: Any) -> None:
         workers=options["workers"],
         output_format=options["output_format"],
         lines=options["lines"],
+        report=not options["no_report"],
         verify=options["verify"],
         max_pixels=options["max_pixels"],
         keep_ids=options["keep_ids"],
     )
     how = options["weights"], options["engine"], options["precision"], options["device"]
-    shown = _Shown(options["quiet"], options["verbose"], options["as_json"])
+    shown = _Shown(
+        options["quiet"], options["verbose"], options["as_json"], not options["no_report"]
+    )
     run_it = partial(
         run,
         names,
@@ -216,8 +221,8 @@ class _Shown:
     #: In a log, a line about so many times in a run.
     _LINES = 20
 
-    def __init__(self, quiet: bool, verbose: bool, as_json: bool) -> None:
-        self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+    def __init__(self, quiet: bool, verbose: bool, as_json: bool, page: bool) -> None:
+        self.quiet, self.verbose, self.as_json, self.page = quiet, verbose, as_json, page
 
     def begin(self, total: int) -> Any:
         """A context whose value is the callback of run_batch."""
@@ -277,6 +282,9 @@ class _Shown:
             console.table("", columns, [[str(cell) for cell in cells]])
             if summary.distrusted:
                 console.say(f"{summary.distrusted} to distrust, worst first: {out}/distrusted.csv")
-            console.say(f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}")
+            page = f"   To look through: {out / 'report.html'}" if self.page else ""
+            console.say(
+                f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}{page}"
+            )
         if summary.interrupted:
             console.line("interrupted: what was finished is kept; run the same command to go on")

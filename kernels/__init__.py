@@ -15,6 +15,7 @@ from .masks import merge_masks as merge_masks
 from .overlay import blend as blend
 from .resample import area_fractions as area_fractions
 from .resample import area_mean as area_mean
+from .resample import nearest as nearest
 from .restore import upsample_argmax as upsample_argmax
 from .restore import upsample_plane as upsample_plane
 from .runlengths import alternating_counts as alternating_counts

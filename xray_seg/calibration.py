@@ -66,8 +66,6 @@ class Calibration:
 
     def inputs(self, evidence: Evidence) -> Vector:
         """(n,) numbers that predicted Dice is a function of."""
-        upright, other = self.postures(evidence.view)
-        view = evidence.view
         distances = [self.distance(evidence.shape)]
         distances += [self.distance(evidence.shape, ABOUT[organ.name]) for organ in ORGANS]
         return np.array(
@@ -76,9 +74,6 @@ class Calibration:
                 *np.log1p(distances),
                 len(evidence.empty),
                 np.isnan(evidence.shape).mean(),
-                upright,
-                other - upright,
-                _correlation(view, view[:, ::-1]),
             ]
         )
 

@@ -57,7 +57,10 @@ def gather(
         labels: (H, W) uint8 its label map.
         probabilities: (h, w, classes) float32 on the part of the grid that it covers.
     """
-    small = _nearest(labels, probabilities.shape[:2])
+    from .kernels import nearest
+
+    height, width = probabilities.shape[:2]
+    small = nearest(labels, (height, width))
     view, contradicted = _view(radiograph)
     return Evidence(
         {organ.name: _confidence(probabilities, small, organ.label) for organ in ORGANS},
@@ -67,14 +70,6 @@ def gather(
         tuple(organ.name for organ in ORGANS if not (small == organ.label).any()),
         contradicted,
     )
-
-
-def _nearest(labels: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    rows, columns = (
-        (2 * np.arange(few) + 1) * many // (2 * few)
-        for few, many in zip(shape, labels.shape, strict=True)
-    )
-    return np.asarray(labels[rows[:, None], columns])
 
 
 def _confidence(

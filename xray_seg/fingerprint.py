@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: What can tell, beside its size, that an input is the same as before.
 VERIFY = ("mtime", "hash")
 #: Options that change how, not what, a batch writes of an input that it can read.
-_INDIFFERENT = ("overwrite", "batch_size", "workers", "verify", "max_pixels")
+_INDIFFERENT = ("overwrite", "batch_size", "workers", "verify", "max_pixels", "report")
 
 
 def settings_of(segmenter: Segmenter, options: BatchOptions) -> str:

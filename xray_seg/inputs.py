@@ -15,7 +15,7 @@ from .writers import FOLDERS, GATHERED
 
 #: Files that a run leaves in its output folder beside FOLDERS.
 _RUN_FILES = re.compile(
-    rf"(results|run|distrusted|{'|'.join(GATHERED)})(-\d+-of-\d+)?\.(csv|json|parquet)|part-[-\w]+\.parquet"
+    rf"(results|run|report|distrusted|{'|'.join(GATHERED)})(-\d+-of-\d+)?\.(csv|json|parquet|html)|part-[-\w]+\.parquet"
 )
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")

@@ -25,6 +25,7 @@ from .atomic import TEMPORARY_PREFIX
 from .engines import available_cores
 from .errors import XraySegError
 from .fingerprint import file_sha256, fingerprint_of, settings_of
+from .folder_lock import HIDDEN
 from .inputs import Input
 from .journal import Journal, Record, done_row, failed_row
 from .model_card import Model
@@ -32,6 +33,7 @@ from .parts import Parts, pack
 from .polarity import Fitted, fit
 from .radiograph import Radiograph
 from .readers import MAX_PIXELS, RawLayout, read, read_ids
+from .report.fragment import fragment_path, save_fragment
 from .segmenter import Segmenter, restore
 from .stores import Remote
 from .writers import save_outputs
@@ -58,6 +60,7 @@ class BatchOptions:
         verify: what tells that an input is the same as before, beside its size: ``mtime`` or
             ``hash`` (of its bytes).
         max_pixels: samples (pixels times colours) of an image at most.
+        report: whether to keep what the review page shows of each film.
         keep_ids: whether patient, study, series and instance of DICOM files go into the record.
     """
 
@@ -74,6 +77,7 @@ class BatchOptions:
     lines: bool = False
     verify: str = "mtime"
     max_pixels: int = MAX_PIXELS
+    report: bool = True
     keep_ids: bool = False
 
 
@@ -351,6 +355,8 @@ def finish(
         made = save_outputs(out, item.key, *how)
         outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
+        if options.report:
+            save_fragment(fragment_path(out / HIDDEN, item.key), result)
         found = result.measurements, result.quality
         row = done_row(item.path, labels, result.radiograph, *found, made.notes)
         hashes = {name: file_sha256(out / name) for name in outputs}

@@ -21,6 +21,7 @@ from .journal import Journal, Record, failed_row, write_results
 from .parquet import require_parquet, write_parquet
 from .pipeline import BatchOptions, Stages, Summary, run_batch
 from .readers import ID_COLUMNS
+from .report import write_report
 from .segmenter import Segmenter
 from .stores import is_url
 from .writers import FOLDERS, check_kinds, gather
@@ -86,6 +87,11 @@ def run(
                 below = distrusted(inputs, journal, min_quality)
                 summary.distrusted = len(below)
                 write_results(made[-1], (_row(journal, key) for key in below), ids)
+            if options.report:
+                made.append(out / f"report{mark}.html")
+                write_report(
+                    made[-1], partial(_named_rows, inputs, journal), out / HIDDEN, out.name
+                )
             if options.output_format == "folder":
                 outputs = partial(done_outputs, inputs, journal)
                 made += gather(out, mark, options.save, options.sides, outputs)
@@ -130,6 +136,10 @@ def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str,
             )
         else:
             yield record.row
+
+
+def _named_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[tuple[str, dict[str, Any]]]:
+    return zip((item.key for item in inputs), result_rows(inputs, journal), strict=True)
 
 
 def distrusted(inputs: Sequence[Input], journal: Journal, least: float) -> list[str]:

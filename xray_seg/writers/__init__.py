@@ -19,6 +19,7 @@ from .masks import NotMade
 from .overlay import OVERLAY_OPACITY as OVERLAY_OPACITY
 from .overlay import OVERLAY_SIDE as OVERLAY_SIDE
 from .overlay import overlay_kind
+from .overlay import render_grey as render_grey
 from .overlay import render_overlay as render_overlay
 from .seg import dicom_seg_kind, is_available, save_dicom_seg
 

@@ -23,7 +23,17 @@ def render_overlay(
     radiograph: Radiograph, labels: npt.NDArray[np.uint8], longest: int
 ) -> npt.NDArray[np.uint8]:
     """(h, w, 3) uint8 picture of a radiograph under its coloured, outlined organs or parts."""
-    from ..kernels import area_mean, blend
+    from ..kernels import blend
+
+    colours = np.zeros((max(part.label for part in PARTS) + 1, 3), np.uint8)
+    for part in PARTS:
+        colours[part.label] = part.organ.colour
+    return blend(render_grey(radiograph, longest), labels, colours, OVERLAY_OPACITY)
+
+
+def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
+    """(h, w) uint8 picture of a radiograph as it is shown, its longer side ``longest`` at most."""
+    from ..kernels import area_mean
 
     scale = min(1.0, longest / max(radiograph.shape))
     shape = tuple(max(1, round(side * scale)) for side in radiograph.shape)
@@ -33,11 +43,7 @@ def render_overlay(
         low, high = high, low
     grey -= np.float32(low)
     grey *= np.float32(255 / (high - low) if high != low else 0)
-    shown = np.clip(grey, 0, 255, out=grey).astype(np.uint8)
-    colours = np.zeros((max(part.label for part in PARTS) + 1, 3), np.uint8)
-    for part in PARTS:
-        colours[part.label] = part.organ.colour
-    return blend(shown, labels, colours, OVERLAY_OPACITY)
+    return np.clip(grey, 0, 255, out=grey).astype(np.uint8)
 
 
 def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
