@@ -39,7 +39,9 @@ def _run(code_or_args, place):
 
 def test_the_readmes_commands_run_in_order(place):
     commands = _commands()
-    assert [line[1] for line in commands] == ["phantom", "batch", "info", "train", "evaluate"]
+    assert [line[1] for line in commands] == [
+        *("phantom", "batch", "verify", "measure", "info", "train", "evaluate")
+    ]
     for line in commands:
         start = "import sys; from xray_seg.cli import main; main(sys.argv[1:])"
         _run(["-c", start, *line[1:]], place)

@@ -101,11 +101,11 @@ def test_a_full_disk_is_named_and_what_fits_is_kept(films, tmp_path, monkeypatch
 def test_a_real_full_disk_ends_in_a_named_error(films, small_disk, capsys):
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * 40_960)
-    code, _ = _batch(films, small_disk / "out", "--save", "labels,probabilities")
+    code, _ = _batch(films, small_disk / "out", "--save", "labels,probabilities", "--no-report")
     assert code == 1
     assert "No space left on device" in capsys.readouterr().err
     filler.unlink()
-    code, rows = _batch(films, small_disk / "out", "--save", "labels")
+    code, rows = _batch(films, small_disk / "out", "--save", "labels", "--no-report")
     assert (code, set(_statuses(rows).values())) == (0, {"ok"})
 
 

@@ -76,7 +76,7 @@ def test_names_and_errors_stay_text(tmp_path):
         (EVIL, row(EVIL, notes=f"{EVIL}; </script><script>alert(2)</script>")),
         ("b", {"input": "\udce9", "status": "failed", "error": f"\udce9 {EVIL}"}),
     ]
-    write_report(tmp_path / "report.html", lambda: iter(rows), tmp_path, EVIL)
+    write_report(tmp_path / "report.html", lambda: iter(rows), tmp_path)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert EVIL not in page
     assert "alert(2)</script>" not in page
@@ -84,7 +84,7 @@ def test_names_and_errors_stay_text(tmp_path):
     assert films[0]["name"] == EVIL
     assert films[1]["error"].endswith(EVIL)
     again = tmp_path / "again.html"
-    write_report(again, lambda: iter(rows), tmp_path, EVIL)
+    write_report(again, lambda: iter(rows), tmp_path)
     assert again.read_text("utf-8") == page
 
 
@@ -92,7 +92,7 @@ def test_a_large_run_keeps_the_worst(tmp_path, monkeypatch):
     monkeypatch.setattr("xray_seg.report.MOST", 3)
     rows = [(str(n), row(str(n), quality=n / 10)) for n in range(8)]
     rows.append(("x", {"input": "x", "status": "failed", "error": "bad"}))
-    write_report(tmp_path / "r.html", lambda: iter(rows), tmp_path, "many")
+    write_report(tmp_path / "r.html", lambda: iter(rows), tmp_path)
     page = (tmp_path / "r.html").read_text("utf-8")
     assert {film["name"] for film in embedded(page)} == {"0", "1", "x"}
     assert "6 more films" in page

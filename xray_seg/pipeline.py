@@ -169,7 +169,7 @@ def run_batch(
             if record.done:
                 record = record.after(before)
             else:
-                _remove_stale(out, before)
+                _remove_stale(out, record.key, before)
             journal.append(record)
         summary.kept += kept
         summary.done += record.done and not kept
@@ -189,9 +189,9 @@ def run_batch(
     return summary
 
 
-def _remove_stale(out: Path, before: Record | None) -> None:
+def _remove_stale(out: Path, key: str, before: Record | None) -> None:
     """Take away what was made of a film that now fails: masks of its earlier content mislead."""
-    for made in before.files if before else ():
+    for made in (fragment_path(out / HIDDEN, key), *(before.files if before else ())):
         with suppress(OSError):
             (out / made).unlink(missing_ok=True)
 
@@ -340,23 +340,28 @@ def finish(
     model: Model,
     out: Path,
     options: BatchOptions,
+    hidden: Path | None = None,
 ) -> Record:
     """The write stage: probabilities to files and a record, which for parquet holds the files."""
+    hidden = hidden or out / HIDDEN
     if options.output_format == "parquet":
-        with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as place:
-            folder = replace(options, output_format="folder")
-            return pack(finish(ready, fitted, outcome, model, Path(place), folder), Path(place))
+        with TemporaryDirectory(prefix=TEMPORARY_PREFIX) as name:
+            place, folder = Path(name), replace(options, output_format="folder")
+            return pack(finish(ready, fitted, outcome, model, place, folder, hidden), place)
     item = ready.item
     try:
         if isinstance(outcome, str):
             raise XraySegError(outcome)
         result = restore(fitted, outcome, model=model)
+        fragment = fragment_path(hidden, item.key)
+        if options.report:
+            save_fragment(fragment, result)
+        else:  # one of an earlier run may show another film
+            fragment.unlink(missing_ok=True)
         how = options.save, options.suffix, result, options.sides, options.lines
         made = save_outputs(out, item.key, *how)
         outputs = [path.relative_to(out).as_posix() for path in made.paths]
         labels = next((name for name in outputs if name.startswith("labels/")), "")
-        if options.report:
-            save_fragment(fragment_path(out / HIDDEN, item.key), result)
         found = result.measurements, result.quality
         row = done_row(item.path, labels, result.radiograph, *found, made.notes)
         hashes = {name: file_sha256(out / name) for name in outputs}

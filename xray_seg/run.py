@@ -89,9 +89,7 @@ def run(
                 write_results(made[-1], (_row(journal, key) for key in below), ids)
             if options.report:
                 made.append(out / f"report{mark}.html")
-                write_report(
-                    made[-1], partial(_named_rows, inputs, journal), out / HIDDEN, out.name
-                )
+                write_report(made[-1], partial(_named_rows, inputs, journal), out / HIDDEN)
             if options.output_format == "folder":
                 outputs = partial(done_outputs, inputs, journal)
                 made += gather(out, mark, options.save, options.sides, outputs)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..anatomy import ORGANS
 from ..atomic import atomic_path
+from ..readers.header import ID_COLUMNS
 from .fragment import fragment_path as fragment_path
 from .fragment import save_fragment as save_fragment
 from .histogram import histograms
@@ -21,21 +22,25 @@ MOST = 5000
 #: Films in one piece of data: the page reads them one after the other.
 _PIECE = 100
 #: Columns that the page shows elsewhere, or that say nothing to a person.
-_ASIDE = ("input", "status", "error", "notes", "flags", "labels", "not_measured")
+_ASIDE = (
+    *("input", "status", "error", "notes", "flags", "labels", "not_measured"),
+    *ID_COLUMNS,  # the page may be mailed
+)
 #: Splits of notes and flags, as results.csv has them.
 _BETWEEN = "; "
+
+_TITLE = "Chest radiographs and their masks"
 
 Rows = Iterable[tuple[str, dict[str, Any]]]
 
 
-def write_report(path: Path, rows: Callable[[], Rows], hidden: Path, title: str) -> None:
+def write_report(path: Path, rows: Callable[[], Rows], hidden: Path) -> None:
     """Write the page of a run, whole or not at all; memory holds a piece of it.
 
     Args:
         path: of the page.
         rows: called thrice; gives each input's key and row, as results.csv has them.
         hidden: the folder in which ``save_fragment`` put pictures.
-        title: of the page.
 
     Raises:
         OSError: it cannot be written.
@@ -49,7 +54,7 @@ def write_report(path: Path, rows: Callable[[], Rows], hidden: Path, title: str)
     counts = Counter(row["status"] for _, row in rows())
     doubts = Counter(doubt for _, row in rows() for doubt in doubts_of(row))
     page = environment.get_template("page.html.j2").stream(
-        title=title,
+        title=_TITLE,
         total=counts.total(),
         counts=counts,
         doubts=doubts.most_common(),
