@@ -76,7 +76,7 @@ def bench_pipeline(
         runs = []
         for title, engine, count, save in (
             ("labels and overlays", real, films, ("labels", "overlay")),
-            ("labels, stub engine", stub, stub_films, ("labels",)),
+            ("labels, stub engine, no report", stub, stub_films, ("labels",)),
             ("labels and overlays, stub engine", stub, stub_films, ("labels", "overlay")),
         ):
             segmenter.engine = engine
@@ -93,7 +93,8 @@ def _run(
 ) -> PipelineRun:
     names = [str(path) for path in sorted((place / "films").iterdir())[:count]]
     with tempfile.TemporaryDirectory(dir=place) as out:
-        summary = run(names, Path(out), segmenter, BatchOptions(save=save))
+        options = BatchOptions(save=save, report="no report" not in title)
+        summary = run(names, Path(out), segmenter, options)
         if summary.done != count:
             raise RuntimeError(f"{title}: {summary.done} of {count} films were done")
     measured = Measurement(title, (summary.seconds,), count)
