@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from .atomic import atomic_path
 from .measurements import MEASURES, Measurements
@@ -160,7 +160,7 @@ def write_results(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         write_rows(file, rows)
 
 
-def write_rows(file: TextIO, rows: Iterable[dict[str, Any]]) -> None:
+def write_rows(file: IO[str], rows: Iterable[dict[str, Any]]) -> None:
     """Write rows of results.csv below their header, as they come."""
     # Records of other versions may have other columns.
     writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")

@@ -51,7 +51,12 @@ def write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
     kinds["inverted"] = pa.bool_()
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    # An open file, not its name: pyarrow would take a name with a colon for a URI.
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         for group in _groups(rows):
             columns = {name: [_cell(row.get(name)) for row in group] for name in COLUMNS}
             writer.write_table(pa.table(columns, schema))
