@@ -14,7 +14,7 @@ import click
 from ..fingerprint import VERIFY
 from ..readers.limits import MAX_PIXELS
 from ..writers import KINDS, check_kinds
-from .options import engine_options, kinds, positive, shape, shard
+from .options import engine_options, kinds, listed, positive, shape, shard
 
 if TYPE_CHECKING:
     from ..journal import Record
@@ -134,7 +134,7 @@ def command(**options: Any) -> None:
         check_kinds(options["save"])
     except OutputError as error:
         raise click.UsageError(str(error)) from error
-    names = list(_names(options["inputs"]))
+    names = listed(options["inputs"])
     batch_options = BatchOptions(
         save=options["save"],
         suffix=_FORMATS[options["suffix"]],
@@ -179,20 +179,6 @@ def command(**options: Any) -> None:
         raise click.exceptions.Exit(130)
     if summary.failed:
         raise click.exceptions.Exit(1)
-
-
-def _names(inputs: tuple[str, ...]) -> list[str]:
-    names: list[str] = []
-    for name in inputs:
-        if name == "-":
-            # As bytes, where there are any: a name need not be text in any encoding.
-            lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
-            names += [line.rstrip("\r\n") for line in lines if line.strip()]
-        else:
-            names.append(name)
-    if not names:
-        raise click.UsageError("standard input names no files")
-    return names
 
 
 def _raw_layout(options: dict[str, Any]) -> RawLayout | None:

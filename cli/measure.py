@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import positive
+from .options import listed, positive
 
 
 @click.command(no_args_is_help=True)
@@ -31,15 +30,16 @@ from .options import positive
 def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, out: Path) -> None:
     """Measure label maps that exist already.
 
-    MASKS are TIFF or PNG files, folders (read at any depth) or glob patterns: label maps as
-    `xrayseg batch` writes them to labels/, with or without right and left told apart. The
-    spacing is taken from --spacing, else from a TIFF's resolution, else from its radiograph.
+    MASKS are TIFF or PNG files, folders (read at any depth), glob patterns, or - for a list of
+    these on standard input: label maps as `xrayseg batch` writes them to labels/, with or without
+    right and left told apart. The spacing is taken from --spacing, else from a TIFF's resolution,
+    else from its radiograph.
 
     Writes the columns of results.csv, a row per label map. Exit status: 0 all measured, 1 some
     failed (each named with its reason), 2 wrong usage.
     """
     from ..errors import OutputError
-    from ..inputs import find_inputs
+    from ..inputs import find_files, find_inputs
     from ..journal import write_results, write_rows
     from ..label_maps import measure_files
     from ..parquet import require_parquet, write_parquet
@@ -67,13 +67,16 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
                 console.failure(row["error"])
             yield row
 
-    rows = told(measure_files(find_inputs(masks), films, spacing))
+    rows = told(measure_files(find_files(listed(masks)), films, spacing))
     try:
         if str(out) == "-":
-            write_rows(sys.stdout, rows)
+            with click.open_file("-", "w", encoding="utf-8", errors="surrogateescape") as file:
+                write_rows(file, rows)
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
             (write_parquet if suffix == ".parquet" else write_results)(out, rows)
+    except BrokenPipeError:  # whoever listened has left: click ends the process quietly
+        raise
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     if failed:

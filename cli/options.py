@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterable
 
 import click
 
@@ -44,6 +46,21 @@ def kinds(value: str) -> tuple[str, ...]:
     if not words or any(word not in KINDS for word in words):
         raise click.BadParameter(f"{value!r}: choose from {', '.join(KINDS)}, with commas between")
     return words
+
+
+def listed(inputs: Iterable[str]) -> list[str]:
+    """The names given, with the lines of standard input in the place of each ``-``."""
+    names: list[str] = []
+    for name in inputs:
+        if name == "-":
+            # As bytes, where there are any: a name need not be text in any encoding.
+            lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
+            names += [line.rstrip("\r\n") for line in lines if line.strip()]
+        else:
+            names.append(name)
+    if not names:
+        raise click.UsageError("standard input names no files")
+    return names
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -57,6 +57,11 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
         it; where two still agree, the second has a problem. What does not exist has one, too, and
         so has a folder without files.
     """
+    return _with_unique_keys(find_files(names, out))
+
+
+def find_files(names: Iterable[str], out: Path | None = None) -> list[Input]:
+    """The same for what leaves no outputs: files may share a key, and none has it for a problem."""
     seen: set[Path | Remote] = set()
     found: list[Input] = []
     for name in names:
@@ -65,7 +70,7 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
             if identity not in seen:
                 seen.add(identity)
                 found.append(item)
-    return _with_unique_keys(found)
+    return found
 
 
 def shard(inputs: Sequence[Input], index: int, count: int) -> list[Input]:

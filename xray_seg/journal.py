@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import IO, Any, BinaryIO
 
 from .anatomy import ORGANS
 from .atomic import atomic_path
@@ -206,7 +206,7 @@ def write_results(
 
 
 def write_rows(
-    file: TextIO, rows: Iterable[dict[str, Any]], more_columns: Sequence[str] = ()
+    file: IO[str], rows: Iterable[dict[str, Any]], more_columns: Sequence[str] = ()
 ) -> None:
     """Write rows of results.csv below their header, as they come."""
     # Records of other versions may have other columns.

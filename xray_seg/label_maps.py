@@ -108,7 +108,7 @@ def measure_files(
     """A row for each label map, in order; one that cannot be measured says why.
 
     Args:
-        masks: as ``find_inputs`` gives them.
+        masks: as ``find_files`` gives them.
         images: radiographs by the key of their label map; None to measure no grey levels.
         spacing: mm between pixels, over what files state.
     """

@@ -55,7 +55,12 @@ def write_parquet(
     kinds["inverted"] = pa.bool_()
     names = (*COLUMNS, *more_columns)
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    # An open file, not its name: pyarrow would take a name with a colon for a URI.
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as file,
+        pq.ParquetWriter(file, schema) as writer,
+    ):
         for group in _groups(rows):
             columns = {name: [_cell(row.get(name)) for row in group] for name in names}
             writer.write_table(pa.table(columns, schema))
