@@ -173,3 +173,17 @@ def test_without_pyarrow_nothing_is_begun(films, tmp_path, monkeypatch, capfd):
             "Parquet needs pyarrow, which is not installed: pip install" in capfd.readouterr().err
         )
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_writes_it_when_asked(films, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    names = [str(films / name) for name in ("=odd.png", "f3 bad.png")]
+    for more in ([], ["--parquet"]):  # the second run keeps the masks and adds the table
+        with pytest.raises(SystemExit) as stop:
+            main(["batch", *names, "-o", str(tmp_path / "out"), "-q", "--spacing", "0.3", *more])
+        assert stop.value.code == 1
+        assert (tmp_path / "out" / "results.parquet").exists() is bool(more)
+    good, bad = assert_same(tmp_path / "out").to_pylist()
+    assert (good["status"], bad["status"]) == ("ok", "failed")
+    assert good["heart_area_cm2"] > 0

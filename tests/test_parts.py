@@ -1,6 +1,7 @@
 """Parquet outputs: unpacked they are the folder form, whatever run, shard or death made them."""
 
 import shutil
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -199,3 +200,12 @@ def test_a_part_does_not_write_outside_the_folder(films, tmp_path, name):
     pq.write_table(table.set_column(place, "labels", [column]), path)
     with pytest.raises(OutputError, match="leads out of"):
         unpack([path], tmp_path / "files")
+
+
+def test_a_relative_folder_may_have_a_colon_in_its_name(films, tmp_path, monkeypatch):
+    """pyarrow takes such a name for a URI."""
+    monkeypatch.chdir(tmp_path)
+    done, _, _ = pack(films, Path("run:1"))
+    assert len(rows_of(tmp_path / "run:1")) >= done > 0
+    unpack([Path("run:1")], tmp_path / "unpacked")
+    assert len(files(tmp_path / "unpacked")) == 2 * done

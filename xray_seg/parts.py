@@ -56,7 +56,7 @@ class Parts:
             raise OutputError(
                 "--output-format parquet needs pyarrow: pip install 'xray-seg[parquet]'"
             ) from error
-        self._out, self._journal = out, journal
+        self._out, self._journal = out.absolute(), journal
         self._mark = journal.path.stem.removeprefix("journal")
         self._places = {key: place for place, key in enumerate(keys)}
         numbers = [int(match[3]) for _, match in _find(out) if (match[1] or "") == self._mark]
@@ -117,8 +117,12 @@ def _files(record: Record) -> dict[str, bytes]:
 
 
 def _find(folder: Path) -> list[tuple[Path, re.Match[str]]]:
-    """Parts of a folder, of one mark in the order in which they were written."""
-    found = ((path, _NAME.fullmatch(path.name)) for path in sorted(folder.glob("part-*.parquet")))
+    """Parts of a folder, of one mark in the order in which they were written.
+
+    Their paths are absolute: pyarrow would take a relative one with a colon for a URI.
+    """
+    paths = sorted(folder.absolute().glob("part-*.parquet"))
+    found = ((path, _NAME.fullmatch(path.name)) for path in paths)
     return [(path, match) for path, match in found if match]
 
 
@@ -198,7 +202,7 @@ def _one(path: Path) -> list[tuple[Path, re.Match[str]]]:
     match = _NAME.fullmatch(path.name)
     if match is None or not path.is_file():
         raise OutputError(f"{path}: is no part-*.parquet of a batch")
-    return [(path, match)]
+    return [(path.absolute(), match)]
 
 
 def _columns(path: Path) -> list[str]:
