@@ -83,7 +83,7 @@ def test_the_examples_run_and_their_comments_are_true(tmp_path, monkeypatch):
 def test_every_export_is_shown():
     shown = set(re.findall(r"xray_seg\.(\w+)", TEXT))
     shown |= {"CLAVICLES", "LUNGS"}  # as HEART
-    shown |= {"Segmentation", "Measurements"}  # what the calls return
+    shown |= {"Segmentation", "Measurements", "Quality"}  # what the calls return
     assert set(xray_seg.__all__) - {"__version__"} <= shown
 
 
