@@ -146,6 +146,21 @@ def test_no_report_leaves_none(finished, tmp_path):
     assert not (tmp_path / ".xrayseg" / "report").exists()
 
 
+def test_a_film_that_now_fails_leaves_no_picture(tmp_path, monkeypatch):
+    """Also where the output folder is given as a relative path."""
+    monkeypatch.chdir(tmp_path)
+    film = Path("film.png")
+    pixels = (make_phantom(0, 128).radiograph * 255).astype(np.uint8)
+    film.write_bytes(imagecodecs.png_encode(pixels))
+    left = []
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            main(["batch", "film.png", "-o", "out", "-q"])
+        left.append(sorted(path.name for path in Path("out/.xrayseg/report").iterdir()))
+        film.write_bytes(film.read_bytes()[:300])
+    assert left == [["film.json"], []]
+
+
 @pytest.fixture(scope="module")
 def browser():
     if not os.path.exists(CHROMIUM):  # noqa: PTH110

@@ -191,7 +191,7 @@ def run_batch(
 
 def _remove_stale(out: Path, key: str, before: Record | None) -> None:
     """Take away what was made of a film that now fails: masks of its earlier content mislead."""
-    for made in (fragment_path(out / HIDDEN, key), *(before.files if before else ())):
+    for made in (fragment_path(Path(HIDDEN), key), *(before.files if before else ())):
         with suppress(OSError):
             (out / made).unlink(missing_ok=True)
 
