@@ -17,7 +17,7 @@ from xray_seg.phantom import make_phantom, phantom_labels
 from xray_seg.radiograph import Radiograph
 from xray_seg.report import doubts_of, write_report
 from xray_seg.report.fragment import SIDE, make_fragment, outline
-from xray_seg.report.histogram import histograms
+from xray_seg.report.histogram import Distributions
 from xray_seg.segmenter import Segmentation
 
 CHROMIUM = "/usr/bin/chromium"
@@ -100,7 +100,10 @@ def test_a_large_run_keeps_the_worst(tmp_path, monkeypatch):
 
 def test_histograms_count_every_value():
     rows = [row(str(n), cardiothoracic_ratio=0.4 + n / 100, row_spacing_mm=0.1) for n in range(9)]
-    (only,) = histograms(rows)
+    distributions = Distributions()
+    for each in rows:
+        distributions.add(each)
+    (only,) = distributions.histograms()
     assert (only.name, only.count, only.median) == ("cardiothoracic ratio", 9, "0.44")
     assert len([bar for bar in only.bars if bar[1]]) == 9
 

@@ -86,10 +86,10 @@ def run(
                 made.append(out / f"distrusted{mark}.csv")
                 below = distrusted(inputs, journal, min_quality)
                 summary.distrusted = len(below)
-                write_results(made[-1], (_row(journal, key) for key in below), ids)
+                write_results(made[-1], result_rows(below, journal), ids)
             if options.report:
                 made.append(out / f"report{mark}.html")
-                write_report(made[-1], partial(_named_rows, inputs, journal), out / HIDDEN)
+                write_report(made[-1], partial(named_rows, inputs, journal), out / HIDDEN)
             if options.output_format == "folder":
                 outputs = partial(done_outputs, inputs, journal)
                 made += gather(out, mark, options.save, options.sides, outputs)
@@ -124,45 +124,39 @@ def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:
     return guarded
 
 
+def _records(inputs: Sequence[Input], journal: Journal) -> Iterator[tuple[Input, Record | None]]:
+    """Each input with its record, None where there is none of it."""
+    for item in inputs:
+        record = journal.get(item.key)
+        ours = record is not None and record.row["input"] == str(item.path)
+        yield item, record if ours else None
+
+
+def named_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Key and row of results.csv of each input, in order."""
+    for item, record in _records(inputs, journal):
+        missing = item.problem or "not reached before the run was stopped"
+        yield item.key, record.row if record else failed_row(item.path, missing, "pending")
+
+
 def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str, Any]]:
     """A row of results.csv for each input, in order."""
-    for item in inputs:
-        record = journal.get(item.key)
-        if record is None or record.row["input"] != str(item.path):
-            yield failed_row(
-                item.path, item.problem or "not reached before the run was stopped", "pending"
-            )
-        else:
-            yield record.row
+    return (row for _, row in named_rows(inputs, journal))
 
 
-def _named_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[tuple[str, dict[str, Any]]]:
-    return zip((item.key for item in inputs), result_rows(inputs, journal), strict=True)
-
-
-def distrusted(inputs: Sequence[Input], journal: Journal, least: float) -> list[str]:
-    """Keys of the inputs whose masks are expected to be worse than ``least``, worst first."""
+def distrusted(inputs: Sequence[Input], journal: Journal, least: float) -> list[Input]:
+    """The inputs whose masks are expected to be worse than ``least``, worst first."""
     below = []
-    for item in inputs:
-        record = journal.get(item.key)
-        if record is not None and record.done and record.row["input"] == str(item.path):
-            score = record.row.get("quality")
-            if score is not None and score < least:
-                below.append((score, item.key))
-    return [key for _, key in sorted(below)]
-
-
-def _row(journal: Journal, key: str) -> dict[str, Any]:
-    record = journal.get(key)
-    return record.row if record else {}
+    for item, record in _records(inputs, journal):
+        score = record.row.get("quality") if record and record.done else None
+        if score is not None and score < least:
+            below.append((score, item.key, item))
+    return [item for *_, item in sorted(below, key=lambda each: each[:2])]
 
 
 def done_outputs(inputs: Sequence[Input], journal: Journal) -> Iterator[list[str]]:
     """The files of each input that has masks, those whose row in results.csv says so, in order."""
-    for item in inputs:
-        record = journal.get(item.key)
-        if record is not None and record.done and record.row["input"] == str(item.path):
-            yield record.outputs
+    return (record.outputs for _, record in _records(inputs, journal) if record and record.done)
 
 
 def _facts(

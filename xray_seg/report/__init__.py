@@ -15,7 +15,7 @@ from ..atomic import atomic_path
 from ..readers.header import ID_COLUMNS
 from .fragment import fragment_path as fragment_path
 from .fragment import save_fragment as save_fragment
-from .histogram import histograms
+from .histogram import Distributions
 
 #: Films on the page at most, the worst; each takes about 13 KB of it.
 MOST = 5000
@@ -39,7 +39,7 @@ def write_report(path: Path, rows: Callable[[], Rows], hidden: Path) -> None:
 
     Args:
         path: of the page.
-        rows: called thrice; gives each input's key and row, as results.csv has them.
+        rows: called twice; gives each input's key and row, as results.csv has them.
         hidden: the folder in which ``save_fragment`` put pictures.
 
     Raises:
@@ -50,17 +50,24 @@ def write_report(path: Path, rows: Callable[[], Rows], hidden: Path) -> None:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("xray_seg", "report"), autoescape=True, trim_blocks=True
     )
-    chosen = _worst(rows())
-    counts = Counter(row["status"] for _, row in rows())
-    doubts = Counter(doubt for _, row in rows() for doubt in doubts_of(row))
+    badness: list[float] = []
+    counts: Counter[str] = Counter()
+    doubts: Counter[str] = Counter()
+    distributions = Distributions()
+    for _, row in rows():
+        badness.append(_badness(row))
+        counts[row["status"]] += 1
+        doubts.update(doubts_of(row))
+        distributions.add(row)
+    chosen = set(nsmallest(MOST, range(len(badness)), key=badness.__getitem__))
     page = environment.get_template("page.html.j2").stream(
         title=_TITLE,
-        total=counts.total(),
+        total=len(badness),
         counts=counts,
         doubts=doubts.most_common(),
         organs=ORGANS,
-        histograms=histograms(row for _, row in rows()),
-        left_out=counts.total() - len(chosen),
+        histograms=distributions.histograms(),
+        left_out=len(badness) - len(chosen),
         pieces=_pieces(rows(), chosen, hidden),
     )
     with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -77,12 +84,6 @@ def _badness(row: dict[str, Any]) -> float:
     """Failures first, then by predicted Dice."""
     quality = row.get("quality")
     return -1.0 if row["status"] != "ok" else 1.0 if quality is None else float(quality)
-
-
-def _worst(rows: Rows) -> set[int]:
-    """Places of the worst MOST rows."""
-    placed = ((_badness(row), place) for place, (_, row) in enumerate(rows))
-    return {place for _, place in nsmallest(MOST, placed)}
 
 
 def _pieces(rows: Rows, chosen: set[int], hidden: Path) -> Iterator[Any]:

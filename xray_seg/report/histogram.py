@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,18 +40,25 @@ class Histogram:
     bars: list[tuple[float, float]]
 
 
-def histograms(rows: Iterable[dict[str, Any]]) -> list[Histogram]:
-    """One for each of SHOWN that some row has."""
-    values: dict[str, list[float]] = {column: [] for column in SHOWN}
-    for row in rows:
-        for column, found in values.items():
+class Distributions:
+    """Values of SHOWN, gathered row by row."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {column: [] for column in SHOWN}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take what a row has of them."""
+        for column, found in self._values.items():
             if row.get(column) is not None:
                 found.append(float(row[column]))
-    return [
-        _histogram(SHOWN[column], np.array(found))
-        for column, found in values.items()
-        if found and min(found) < max(found)  # one value for all films is no distribution
-    ]
+
+    def histograms(self) -> list[Histogram]:
+        """One for each of SHOWN that differs between rows."""
+        return [
+            _histogram(SHOWN[column], np.array(found))
+            for column, found in self._values.items()
+            if found and min(found) < max(found)  # one value for all films is no distribution
+        ]
 
 
 def _histogram(name: str, values: Any) -> Histogram:
