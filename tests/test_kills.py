@@ -63,6 +63,14 @@ def test_the_pattern_is_the_one_that_files_are_written_under(tmp_path):
         assert not is_temporary(name)
 
 
+def test_a_run_leaves_no_temporary_file_of_a_killed_one_also_not_among_its_own(tmp_path):
+    """Also where a film's part of the review page was being written when the process ended."""
+    own = tmp_path / ".xrayseg" / "report" / "ward"
+    _leave(own, ".xrayseg-12-0123abcd.json", "film.json")
+    with alone(tmp_path, "", ("labels",)):
+        assert [path.name for path in own.iterdir()] == ["film.json"]
+
+
 def test_parts_at_the_same_time_keep_their_temporary_files_and_the_last_leaves_none(tmp_path):
     ours, kinds = ".xrayseg-12-0123abcd.tif", ("labels",)
     with alone(tmp_path, "-1-of-2", kinds):

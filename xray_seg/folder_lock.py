@@ -41,7 +41,7 @@ def alone(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator[None]:
     (out / HIDDEN).mkdir(parents=True, exist_ok=True)
     with (out / HIDDEN / "lock").open("w") as whole:
         if _try(whole, fcntl.LOCK_EX):
-            sweep(out, kinds)
+            sweep(out, (HIDDEN, *kinds))
         elif not mark:
             raise _taken(out)
         if not mark:
@@ -53,7 +53,7 @@ def alone(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator[None]:
                 raise _taken(out)
             yield
             if _try(whole, fcntl.LOCK_EX):
-                sweep(out, kinds)
+                sweep(out, (HIDDEN, *kinds))
 
 
 def _share(whole: IO[str], out: Path) -> None:
