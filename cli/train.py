@@ -50,6 +50,12 @@ def _read_fold(
 @click.option("--batch-size", type=click.IntRange(1), help="[4; of the study 32]")
 @click.option("--learning-rate", type=positive, metavar="NUMBER")
 @click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="Of features, while training. [0.1; of U-Net 0.5]",
+)
+@click.option(
     "--phantoms", type=click.IntRange(0, PHANTOM_POOL), help="Mixed into each epoch. [16; 0]"
 )
 @click.option("--patience", type=click.IntRange(1), help="Stop early, keep the best. [none; 100]")

@@ -12,7 +12,7 @@ from xray_seg.engines.saved_model import SavedModelEngine
 from xray_seg.errors import WeightsError
 from xray_seg.export import PRECISIONS, export
 from xray_seg.model_card import load_model, read_variables
-from xray_seg.network import build_network
+from xray_seg.network import build_network, weights_of
 
 SIZE = 16
 
@@ -91,7 +91,7 @@ def test_int8_weights_take_a_quarter_of_float32s(exported, network):
 
 
 def test_variables_are_read_back_in_keras_order(exported, network):
-    variables = [*network.trainable_variables, *network.non_trainable_variables]
+    variables = weights_of(network)
     found = read_variables(load_model(exported))
     assert len(found) == len(variables)
     for value, variable in zip(found, variables, strict=True):

@@ -16,6 +16,7 @@ from xray_seg.errors import TrainingError, WeightsError
 from xray_seg.export import export
 from xray_seg.losses import soft_dice_cross_entropy
 from xray_seg.model_card import load_model
+from xray_seg.network import weights_of
 from xray_seg.recipe import RECIPES
 from xray_seg.run_folder import best_epoch, keep_epoch, open_run, read_history, read_record
 from xray_seg.training import build, choose_policy, train
@@ -315,6 +316,18 @@ def test_a_run_starts_from_the_weights_given(whole, exported, split):
     assert all(kept)
     assert not equal(fresh.get_weights(), started.get_weights())
     assert training._record(split, recipe)["init_sha256"] == load_model(exported).sha256
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_run_with_other_dropout_starts_from_the_same_weights_and_drops_as_asked(
+    exported, dropout
+):
+    recipe = replace(TINY_RECIPE, init=str(exported), dropout=dropout)
+    changed, before = build(recipe, 2), build(replace(recipe, dropout=None), 2)
+    for one, other in zip(weights_of(changed), weights_of(before), strict=True):
+        np.testing.assert_array_equal(one, other)
+    rates = {layer.rate for layer in changed.layers if hasattr(layer, "rate")}
+    assert rates == {dropout}
 
 
 def test_weights_of_another_network_and_weights_that_are_not_there_are_refused(exported):

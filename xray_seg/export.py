@@ -17,7 +17,7 @@ from .model_card import (
     read_variables,
     write_card,
 )
-from .network import build_network
+from .network import build_network, weights_of
 from .quiet import keras, tensorflow
 from .serving import serving_graph
 
@@ -71,8 +71,7 @@ def renew(folder: str | Path) -> None:
     before = load_model(Path(folder).absolute())
     keras()
     model = build_network(before.card["network"], before.size)
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    for variable, value in zip(variables, read_variables(before), strict=True):
+    for variable, value in zip(weights_of(model), read_variables(before), strict=True):
         variable.assign(value)
     target = before.folder / SAVED_MODEL_FOLDER
     with tempfile.TemporaryDirectory(dir=before.folder.parent, prefix=TEMPORARY_PREFIX) as place:
@@ -85,8 +84,7 @@ def renew(folder: str | Path) -> None:
 def _write_saved_model(model: Model, folder: Path) -> None:
     tf = tensorflow()
     module = tf.Module()
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    module.held = [variable.value for variable in variables]  # read_variables knows this name
+    module.held = [each.value for each in weights_of(model)]  # read_variables knows this name
     size = model.input_shape[1]
     spec = tf.TensorSpec((None, size, size, 1), tf.float32, "images")
     signatures = {}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .anatomy import BACKGROUND, ORGANS
@@ -117,12 +118,13 @@ def trained_names(model: Model) -> frozenset[str]:
 
 
 def read_variables(model: Model) -> list[npt.NDArray[Any]]:
-    """The network's variables, in Keras' order: the trained ones, then the others."""
+    """The network's variables in the order of network.weights_of, all float32."""
     tf = tensorflow()
     prefix = str(model.folder / SAVED_MODEL_FOLDER / "variables" / "variables")
     reader = tf.train.load_checkpoint(prefix)
     names = [name for name in reader.get_variable_to_shape_map() if name.startswith("held/")]
-    return [reader.get_tensor(name) for name in sorted(names, key=lambda n: int(n.split("/")[1]))]
+    values = (reader.get_tensor(name) for name in sorted(names, key=lambda n: int(n.split("/")[1])))
+    return [value for value in values if value.dtype == np.float32]  # once with dropout states
 
 
 def write_card(folder: Path, facts: dict[str, Any]) -> None:

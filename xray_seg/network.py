@@ -28,9 +28,16 @@ FILTERS = {
     "unet": (64, 128, 256, 512, 1024),
 }
 
+#: Share of features that training drops: the study's, and of U-Net.
+DROPOUT, UNET_DROPOUT = 0.1, 0.5
+
 
 def build_network(
-    name: str, size: int, precision: str = "float32", seed: int | None = None
+    name: str,
+    size: int,
+    precision: str = "float32",
+    seed: int | None = None,
+    dropout: float | None = None,
 ) -> keras.Model:
     """Build a network with fresh weights.
 
@@ -40,6 +47,7 @@ def build_network(
         precision: a Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
             Variables and the returned probabilities are float32 in each.
         seed: of the initial weights and the dropout masks; None for different ones each time.
+        dropout: share of features dropped while training; None for DROPOUT, or UNET_DROPOUT.
 
     Returns:
         A model from (B, S, S, 1) intensities to (B, S, S, 4) class probabilities. At any size
@@ -54,8 +62,8 @@ def build_network(
     if seed is not None:
         keras.utils.set_random_seed(seed)
     inputs = keras.Input((size, size, 1))  # (B, S, S, 1)
-    body = _unet if name == "unet" else _inverted_net
-    x = body(inputs, FILTERS[name], precision)
+    body, usual = (_unet, UNET_DROPOUT) if name == "unet" else (_inverted_net, DROPOUT)
+    x = body(inputs, FILTERS[name], precision, usual if dropout is None else dropout)
     x = keras.layers.Conv2D(CLASSES, 1, dtype=precision)(x)  # (B, S, S, 4)
     outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
     return keras.Model(inputs, outputs, name=name)
@@ -70,12 +78,23 @@ def check_size(name: str, size: int) -> None:
         raise ValueError(f"size must be a positive multiple of {multiple} for {name}, not {size}")
 
 
-def _inverted_net(x: Any, widths: tuple[int, ...], precision: str) -> Any:
+def weights_of(model: keras.Model) -> list[Any]:
+    """The network's variables, trained ones first; without the states of its dropout masks."""
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    return [variable for variable in variables if not is_dropout_state(variable)]
+
+
+def is_dropout_state(variable: Any) -> bool:
+    """Whether a variable is what Keras draws dropout masks from."""
+    return "seed_generator" in variable.path
+
+
+def _inverted_net(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> Any:
     from keras import layers
 
     conv = _convolution("elu", precision)
     norm = partial(layers.BatchNormalization, momentum=0.99, epsilon=0.001, dtype=precision)
-    drop = partial(layers.Dropout, 0.1, dtype=precision)
+    drop = partial(layers.Dropout, dropout, dtype=precision)
     x = norm()(x)
     skips = []
     for level, filters in enumerate(widths):
@@ -95,7 +114,7 @@ def _inverted_net(x: Any, widths: tuple[int, ...], precision: str) -> Any:
     return norm()(x)
 
 
-def _unet(x: Any, widths: tuple[int, ...], precision: str) -> Any:
+def _unet(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> Any:
     from keras import layers
 
     conv = _convolution("relu", precision)
@@ -106,7 +125,7 @@ def _unet(x: Any, widths: tuple[int, ...], precision: str) -> Any:
         x = conv(filters)(x)  # (B, S/2^level, S/2^level, filters); padded, so that S is kept
         x = conv(filters)(x)
         skips.append(x)
-    x = layers.Dropout(0.5, dtype=precision)(x)  # at the end of the contracting path
+    x = layers.Dropout(dropout, dtype=precision)(x)  # at the end of the contracting path
     for filters, skip in zip(widths[-2::-1], skips[-2::-1], strict=True):
         x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
         x = conv(filters, kernel_size=2)(x)  # the paper's "up-convolution"

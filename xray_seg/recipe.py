@@ -23,6 +23,7 @@ class Recipe:
         learning_rate: the optimizer's peak.
         warmup_epochs: AdamW's; a fifth of the epochs at most.
         weight_decay: AdamW's.
+        dropout: share of features dropped; None for the network's own.
         loss: ``soft-dice``, see losses.soft_dice_cross_entropy, or ``pixel-dice``, the study's.
         augmentation: ``full``, see augmentation.augment, or ``study``, the study's.
         phantoms: synthetic cases mixed into each epoch, 0 to PHANTOM_POOL.
@@ -42,6 +43,7 @@ class Recipe:
     learning_rate: float = 7e-4
     warmup_epochs: float = 2.0
     weight_decay: float = 1e-3
+    dropout: float | None = None
     loss: str = "soft-dice"
     augmentation: str = "full"
     phantoms: int = 16

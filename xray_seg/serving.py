@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .network import FILTERS, build_network
+from .network import FILTERS, build_network, weights_of
 from .quiet import tensorflow
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def serving_graph(model: keras.Model, precision: str) -> Graph:
 def _unet(model: keras.Model, precision: str) -> Graph:
     policy = precision if precision == "float32" else f"mixed_{precision}"
     # The same layers at another precision, fed with the one set of variables.
-    twin = build_network(model.name, model.input_shape[1], policy)
+    twin = build_network(model.name, model.input_shape[1], policy, dropout=0.0)
     trained = [variable.value for variable in model.trainable_variables]
-    others = [variable.value for variable in model.non_trainable_variables]
+    others = [variable.value for variable in weights_of(model)[len(trained) :]]
     return lambda images: twin.stateless_call(trained, others, images, training=False)[0]
 
 

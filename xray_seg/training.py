@@ -25,7 +25,7 @@ from .errors import TrainingError, WeightsError
 from .info import versions
 from .losses import LOSSES
 from .model_card import Model, load_model, read_variables, trained_names
-from .network import build_network
+from .network import build_network, is_dropout_state, weights_of
 from .recipe import Recipe
 from .run_folder import (
     BEST_FILE,
@@ -92,7 +92,9 @@ def train(
 def build(recipe: Recipe, steps: int) -> keras.Model:
     """The compiled network with fresh weights; ``steps`` is the number of batches an epoch."""
 
-    model = build_network(recipe.network, recipe.size, recipe.precision, recipe.seed)
+    model = build_network(
+        recipe.network, recipe.size, recipe.precision, recipe.seed, recipe.dropout
+    )
     if recipe.init:
         _start_from(model, load_model(recipe.init))
     compile_model(model, recipe, steps)
@@ -181,13 +183,11 @@ def _start_from(model: keras.Model, before: Model) -> None:
     Raises:
         WeightsError: they are those of another network.
     """
-    variables = [*model.trainable_variables, *model.non_trainable_variables]
-    values = read_variables(before)
+    variables, values = weights_of(model), read_variables(before)
     if [tuple(each.shape) for each in variables] != [value.shape for value in values]:
         raise WeightsError(f"{before.folder}: its variables do not fit {model.name}")
     for variable, value in zip(variables, values, strict=True):
-        if "seed_generator" not in variable.path:
-            variable.assign(value)
+        variable.assign(value)
 
 
 def _loss(recipe: Recipe) -> Callable[[Any, Any], Any]:
@@ -221,7 +221,7 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Set the state of the dropout masks, which Keras does not save with a model."""
     random = np.random.default_rng((seed, epoch))
     for variable in model.non_trainable_variables:
-        if "seed_generator" in variable.path:
+        if is_dropout_state(variable):
             variable.assign(random.integers(0, 2**31, variable.shape))
 
 
