@@ -18,8 +18,6 @@ Vector = npt.NDArray[np.float64]
 #: Side of the small picture that a film's posture is told from.
 VIEW_SIDE = 32
 _LEAST = 1e-3
-#: Of each organ: expected Dice, certainty inside, blur of the outline.
-CONFIDENCES = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Evidence:
     """Numbers from a film, its probabilities and its masks.
 
     Attributes:
-        confidence: by organ, (CONFIDENCES,) float64: the Dice that the probabilities lead to
+        confidence: by organ, (3,) float64: the Dice that the probabilities lead to
             expect (of the mask against draws from them) and the mean probability inside, both as
             logits; and the logarithm of the spread of probability per length of outline.
         shape: (len(shape.FEATURES),) float64, not a number where an organ is missing.

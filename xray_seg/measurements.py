@@ -154,7 +154,7 @@ def measure(
     sides = _as_stored(labels) if sided else find_sides(labels)
     found = _Found(spacing)
     _measure_areas(sides, found)
-    _measure_widths(sides.runs, found)
+    _measure_widths(sides, found)
     _measure_boxes(sides, found)
     _measure_greys(sides.runs, pixels, found)
     values = {name: found.values[name] for name in MEASURES}
@@ -210,7 +210,8 @@ def _as_stored(parts: npt.NDArray[np.uint8]) -> Sides:
     organs = np.zeros(256, np.uint8)
     for part in PARTS:
         organs[part.label] = part.organ.label
-    return Sides(replace(runs, labels=organs[runs.labels]), runs.labels)
+    merged = replace(runs, labels=organs[runs.labels])
+    return Sides(merged, runs.labels, midline(merged))
 
 
 def _measure_areas(sides: Sides, found: _Found) -> None:
@@ -225,12 +226,13 @@ def _measure_areas(sides: Sides, found: _Found) -> None:
             found.put_area(name, count, f"no {each.name} found")
 
 
-def _measure_widths(runs: Runs, found: _Found) -> None:
+def _measure_widths(sides: Sides, found: _Found) -> None:
+    runs = sides.runs
     heart = _extent(runs, runs.labels == HEART.label)
     thorax, why = None, "no lungs found"
     if found.has(LUNGS.name):
         thorax = _extent(runs, runs.labels == LUNGS.label)
-        if not has_both_sides(runs, midline(runs)):
+        if not has_both_sides(runs, sides.middle):
             thorax, why = None, _ONE_SIDE  # one lung's width is not the thorax's
     for name, line, reason in (("heart", heart, "no heart found"), ("thorax", thorax, why)):
         width = line.width if line else None

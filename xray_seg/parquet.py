@@ -51,10 +51,8 @@ def write_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
-    kinds["inverted"] = pa.bool_()
     names = (*COLUMNS, *more_columns)
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
+    schema = pa.schema(result_fields(names))
     # An open file, not its name: pyarrow would take a name with a colon for a URI.
     with (
         atomic_path(path) as temporary,
@@ -62,7 +60,7 @@ def write_parquet(
         pq.ParquetWriter(file, schema) as writer,
     ):
         for group in _groups(rows):
-            columns = {name: [_cell(row.get(name)) for row in group] for name in names}
+            columns = {name: [_known(row.get(name)) for row in group] for name in names}
             writer.write_table(pa.table(columns, schema))
 
 
@@ -72,8 +70,21 @@ def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def _cell(value: Any) -> Any:
+def _known(value: Any) -> Any:
+    return None if value == "" else arrow_cell(value)
+
+
+def result_fields(names: Iterable[str]) -> list[Any]:
+    """Arrow's fields of columns of results.csv; a name that is none of them is of text."""
+    import pyarrow as pa
+
+    kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
+    kinds["inverted"] = pa.bool_()
+    return [pa.field(name, kinds.get(name, pa.string())) for name in names]
+
+
+def arrow_cell(value: Any) -> Any:
+    """A value as Arrow takes it: in a name that is no text, bytes are written out."""
     if isinstance(value, str):
-        text = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        return text or None
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return value

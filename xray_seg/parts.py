@@ -7,7 +7,6 @@ killed run had not yet written is done again.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from typing import Any
 from .atomic import atomic_path, write_bytes
 from .errors import OutputError
 from .journal import COLUMNS, Journal, Record, write_results
+from .parquet import arrow_cell, require_parquet, result_fields
 
 #: A part is written when it has so many rows, or holds so many bytes of files.
 _ROWS, _BYTES = 4096, 64 * 2**20
-_TEXT = ("input", "status", "error", "notes", "labels", "format", "flags", "not_measured")
 _NAME = re.compile(r"part(-(\d+)-of-\d+)?-(\d{5})\.parquet")
 
 
@@ -50,12 +49,7 @@ class Parts:
     """
 
     def __init__(self, out: Path, journal: Journal, keys: Sequence[str]) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            raise OutputError(
-                "--output-format parquet needs pyarrow: pip install 'xray-seg[parquet]'"
-            ) from error
+        require_parquet()
         self._out, self._journal = out.absolute(), journal
         self._mark = journal.path.stem.removeprefix("journal")
         self._places = {key: place for place, key in enumerate(keys)}
@@ -131,30 +125,13 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     import pyarrow.parquet as pq
 
     fields = [pa.field("key", pa.string()), pa.field("place", pa.int64())]
-    fields += [pa.field(name, _type(name, rows)) for name in COLUMNS]
+    fields += result_fields(COLUMNS)
     file = pa.struct([("path", pa.string()), ("content", pa.binary())])
     fields += [pa.field("label_map", pa.binary()), pa.field("others", pa.list_(file))]
-    cells = {each.name: [_plain(row.get(each.name)) for row in rows] for each in fields}
+    cells = {each.name: [arrow_cell(row.get(each.name)) for row in rows] for each in fields}
     table = pa.table(cells, schema=pa.schema(fields))
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
-
-
-def _type(column: str, rows: list[dict[str, Any]]) -> Any:
-    import pyarrow as pa
-
-    if column in _TEXT or any(isinstance(row.get(column), str) for row in rows):
-        return pa.string()
-    if column == "inverted":
-        return pa.bool_()
-    return pa.int64() if column.endswith("_px") else pa.float64()
-
-
-def _plain(value: Any) -> Any:
-    """A value as Arrow takes it: in a name that is no text, bytes are written out."""
-    if isinstance(value, str):
-        return os.fsencode(value).decode("utf-8", "backslashreplace")
-    return value
 
 
 def unpack(sources: Sequence[Path], out: Path) -> list[dict[str, Any]]:

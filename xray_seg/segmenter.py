@@ -62,13 +62,10 @@ class Segmentation:
             longest: its longer side in pixels at most; None for the usual one.
             measurements: draw the lines of the cardiothoracic ratio, and its number.
         """
-        from .drawing import draw_measurements
         from .writers import OVERLAY_SIDE, render_overlay
 
-        picture = render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE)
-        if measurements:
-            draw_measurements(picture, self.measurements, self.labels.shape)
-        return picture
+        measures = self.measurements if measurements else None
+        return render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE, measures)
 
     def save(self, path: str | PathLike[str], sides: bool = False) -> None:
         """Write the masks to one file, by its suffix.

@@ -32,10 +32,12 @@ class Sides:
     Attributes:
         runs: of the label map.
         parts: (n,) uint8 the label of each run's part, as in ``anatomy.PARTS``.
+        middle: column of the midline.
     """
 
     runs: Runs
     parts: npt.NDArray[np.uint8]
+    middle: float
 
 
 def split_sides(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -80,7 +82,7 @@ def find_sides(labels: npt.NDArray[np.uint8]) -> Sides:
         else:
             parts[mine & ~is_left] = part_of(organ, "right").label
             parts[mine & is_left] = part_of(organ, "left").label
-    return Sides(runs, parts)
+    return Sides(runs, parts, middle)
 
 
 def midline(runs: Runs) -> float:

@@ -74,26 +74,27 @@ def bench_pipeline(
         real = segmenter.engine
         stub = StubEngine(real.size)
         runs = []
-        for title, engine, count, save in (
-            ("labels and overlays", real, films, ("labels", "overlay")),
-            ("labels, stub engine, no report", stub, stub_films, ("labels",)),
-            ("labels and overlays, stub engine", stub, stub_films, ("labels", "overlay")),
+        everything = BatchOptions(save=("labels", "overlay"))
+        labels = BatchOptions(save=("labels",), report=False)
+        for title, engine, count, options in (
+            ("labels and overlays", real, films, everything),
+            ("labels, stub engine, no report", stub, stub_films, labels),
+            ("labels and overlays, stub engine", stub, stub_films, everything),
         ):
             segmenter.engine = engine
             try:
-                _run(place, min(count, 2 * engine.batch_size), segmenter, save)  # warm up
-                runs.append(_run(place, count, segmenter, save, title))
+                _run(place, min(count, 2 * engine.batch_size), segmenter, options)  # warm up
+                runs.append(_run(place, count, segmenter, options, title))
             finally:
                 segmenter.engine = real
         return runs
 
 
 def _run(
-    place: Path, count: int, segmenter: Segmenter, save: tuple[str, ...], title: str = ""
+    place: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str = ""
 ) -> PipelineRun:
     names = [str(path) for path in sorted((place / "films").iterdir())[:count]]
     with tempfile.TemporaryDirectory(dir=place) as out:
-        options = BatchOptions(save=save, report="no report" not in title)
         summary = run(names, Path(out), segmenter, options)
         if summary.done != count:
             raise RuntimeError(f"{title}: {summary.done} of {count} films were done")

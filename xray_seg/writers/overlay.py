@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..anatomy import PARTS
 from ..atomic import write_bytes
 from ..drawing import draw_measurements
+from ..measurements import Measurements
 from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE, Radiograph
 from .masks import Masks, naming
 
@@ -20,15 +21,24 @@ _JPEG_QUALITY = 85
 
 
 def render_overlay(
-    radiograph: Radiograph, labels: npt.NDArray[np.uint8], longest: int
+    radiograph: Radiograph,
+    labels: npt.NDArray[np.uint8],
+    longest: int,
+    measures: Measurements | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """(h, w, 3) uint8 picture of a radiograph under its coloured, outlined organs or parts."""
+    """(h, w, 3) uint8 picture of a radiograph under its coloured, outlined organs or parts.
+
+    With ``measures``, the lines of the cardiothoracic ratio and its number are drawn on it.
+    """
     from ..kernels import blend
 
     colours = np.zeros((max(part.label for part in PARTS) + 1, 3), np.uint8)
     for part in PARTS:
         colours[part.label] = part.organ.colour
-    return blend(render_grey(radiograph, longest), labels, colours, OVERLAY_OPACITY)
+    picture = blend(render_grey(radiograph, longest), labels, colours, OVERLAY_OPACITY)
+    if measures:
+        draw_measurements(picture, measures, labels.shape)
+    return picture
 
 
 def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
@@ -56,8 +66,8 @@ def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
 
     path = Path(stem + ".jpg")
     with naming(path):
-        picture = render_overlay(masks.segmentation.radiograph, masks.labels, OVERLAY_SIDE)
-        if masks.lines:
-            draw_measurements(picture, masks.segmentation.measurements, masks.labels.shape)
+        film = masks.segmentation
+        measures = film.measurements if masks.lines else None
+        picture = render_overlay(film.radiograph, masks.labels, OVERLAY_SIDE, measures)
         write_bytes(path, imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY))
     return [path]
