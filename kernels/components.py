@@ -47,11 +47,13 @@ def find_runs(labels: npt.NDArray[np.uint8]) -> Runs:
     _check(labels)
     labels = np.ascontiguousarray(labels)
     words = labels[:, : labels.shape[1] // 8 * 8].view(np.uint64)
-    count = int(_find_runs(labels, words, _NONE, _NONE, _NONE, _NO_VALUES))
-    rows, starts, stops = (np.empty(count, np.int64) for _ in range(3))
-    values = np.empty(count, np.uint8)
-    _find_runs(labels, words, rows, starts, stops, values)
-    return Runs(rows, starts, stops, values, (labels.shape[0], labels.shape[1]))
+    room, count = 0, _RUNS_A_ROW * labels.shape[0]
+    while count > room:  # a second time where there are more runs than there was room for
+        room = count
+        places, values = np.empty((3, room), np.int64), np.empty(room, np.uint8)
+        count = int(_find_runs(labels, words, places, values))
+    rows, starts, stops = places[:, :count]
+    return Runs(rows, starts, stops, values[:count], (labels.shape[0], labels.shape[1]))
 
 
 def connect(runs: Runs, groups: npt.NDArray[np.int64]) -> Ints:
@@ -101,21 +103,38 @@ def paint_runs(labels: npt.NDArray[np.uint8], runs: Runs, values: npt.NDArray[np
         labels[runs.rows[index], runs.starts[index] : runs.stops[index]] = values[index]
 
 
+def split_at(runs: Runs, label: int, column: float) -> tuple[float, float, float, float]:
+    """How much of a label lies on either side of a column, and where.
+
+    Args:
+        runs: of a label map.
+        label: which of them.
+        column: as pixels' sides are counted: the pixel in column x covers x to x + 1.
+
+    Returns:
+        The area on the left of it in pixels, and the sum over it of its columns; the same on the
+        right. A run that the column crosses is divided there.
+    """
+    found = _split_at(runs.starts, runs.stops, runs.labels, np.uint8(label), float(column))
+    return tuple(float(each) for each in found)  # type: ignore[return-value]
+
+
 def _check(labels: npt.NDArray[np.uint8]) -> None:
     if labels.ndim != 2 or labels.dtype != np.uint8 or 0 in labels.shape:
         raise ValueError(f"a 2-D uint8 label map is needed, not {labels.dtype} {labels.shape}")
 
 
 _NONE = np.empty(0, np.int64)
-_NO_VALUES = np.empty(0, np.uint8)
+#: Room that is made at first: more than a row of a chest's masks has.
+_RUNS_A_ROW = 12
 #: Times a label: eight pixels of it, whatever the byte order.
 _EIGHT = np.uint64(0x0101010101010101)
 
 
 @kernel
-def _find_runs(labels, words, rows, starts, stops, values):
-    """Count the runs; list them where the arrays are not empty. Eight pixels at a step."""
-    listing = len(rows) > 0
+def _find_runs(labels, words, places, values):
+    """Count the runs, and list as many as there is room for. Eight pixels at a step."""
+    room = len(values)
     columns = labels.shape[1]
     run = 0
     for y in range(labels.shape[0]):
@@ -133,11 +152,26 @@ def _find_runs(labels, words, rows, starts, stops, values):
                 stop = word * 8
                 while stop < columns and labels[y, stop] == value:
                     stop += 1
-            if listing:
-                rows[run], starts[run], stops[run], values[run] = y, start, stop, value
+            if run < room:
+                places[0, run], places[1, run], places[2, run] = y, start, stop
+                values[run] = value
             run += 1
             start = stop
     return run
+
+
+@kernel
+def _split_at(starts, stops, labels, label, column):
+    left, left_sum, right, right_sum = 0.0, 0.0, 0.0, 0.0
+    for run in range(len(labels)):
+        if labels[run] == label:
+            start, stop = np.float64(starts[run]), np.float64(stops[run])
+            middle = min(max(column, start), stop)
+            left += middle - start
+            left_sum += (middle - start) * (start + middle) / 2
+            right += stop - middle
+            right_sum += (stop - middle) * (middle + stop) / 2
+    return left, left_sum, right, right_sum
 
 
 @kernel

@@ -40,6 +40,55 @@ def trace(labels: npt.NDArray[np.uint8], label: int) -> list[Ints]:
     return np.split(points, stops[: found - 1]) if found else []
 
 
+def simplify(points: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
+    """Choose points of a line from which no other is farther off than the tolerance.
+
+    Douglas and Peucker's choice (Cartographica 10:112-122, 1973).
+
+    Args:
+        points: (n, 2) float64, from the line's first to its last, both of which are kept.
+        tolerance: the distance that is allowed, in the points' unit.
+
+    Returns:
+        (n,) whether each point is kept.
+
+    Raises:
+        ValueError: they are no points.
+    """
+    if points.ndim != 2 or points.shape[1] != 2 or points.dtype != np.float64 or not len(points):
+        raise ValueError(f"(n, 2) float64 points are needed, not {points.dtype} {points.shape}")
+    kept = np.zeros(len(points), np.bool_)
+    kept[[0, -1]] = True
+    _simplify(np.ascontiguousarray(points), tolerance, kept)
+    return kept
+
+
+@kernel
+def _simplify(points, tolerance, kept):
+    """Halve each span at its farthest point, until none is too far from its chord."""
+    spans = np.empty((len(points), 2), np.int64)  # not more wait than there are points
+    spans[0] = 0, len(points) - 1
+    waiting = 1
+    while waiting:
+        waiting -= 1
+        first, last = spans[waiting]
+        x, y = points[first]
+        across, down = points[last, 0] - x, points[last, 1] - y
+        length = np.hypot(across, down)
+        farthest, middle = tolerance, 0
+        for place in range(first + 1, last):
+            right, below = points[place, 0] - x, points[place, 1] - y
+            area = abs(across * below - down * right)
+            away = area / length if length else np.hypot(right, below)
+            if away > farthest:
+                farthest, middle = away, place
+        if middle:
+            kept[middle] = True
+            spans[waiting] = first, middle
+            spans[waiting + 1] = middle, last
+            waiting += 2
+
+
 @kernel
 def _count(inside):
     """The number of corners of all rings, and a number that rings do not exceed."""

@@ -8,6 +8,9 @@ import numpy.typing as npt
 from ._jit import kernel
 from .components import Runs
 
+#: Pixels of 16 bits whose sum fits 32: 65536 * 65535 < 2**32.
+_STRETCH = 65536
+
 
 def sum_runs(
     pixels: npt.NDArray[Any], runs: Runs, values: npt.NDArray[np.uint8]
@@ -42,21 +45,60 @@ def sum_runs(
     return sums
 
 
+def class_sums(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float64]:
+    """Sum what a class is given, over the image and inside its mask.
+
+    Args:
+        probabilities: (H, W, classes) float32 of any strides.
+        labels: (H, W) uint8, below ``classes``.
+
+    Returns:
+        (classes, 4) float64: pixels of its mask; the sum of its probabilities p inside the mask,
+        over the image, and that of p (1 - p) over the image.
+
+    Raises:
+        ValueError: shapes or types that do not fit, or a label out of range.
+    """
+    if probabilities.ndim != 3 or probabilities.dtype != np.float32 or labels.dtype != np.uint8:
+        raise ValueError(f"class_sums needs (H, W, classes) float32, not {probabilities.shape}")
+    if probabilities.shape[:2] != labels.shape or labels.max() >= probabilities.shape[2]:
+        raise ValueError(f"labels of {labels.shape} do not fit {probabilities.shape}")
+    sums = np.zeros((probabilities.shape[2], 4), np.float64)
+    _class_sums(probabilities, labels, sums)
+    return sums
+
+
+@kernel
+def _class_sums(probabilities, labels, sums):
+    for y in range(labels.shape[0]):
+        for x in range(labels.shape[1]):
+            mine = labels[y, x]
+            sums[mine, 0] += 1
+            sums[mine, 1] += probabilities[y, x, mine]
+            for label in range(probabilities.shape[2]):
+                share = np.float64(probabilities[y, x, label])
+                sums[label, 2] += share
+                sums[label, 3] += share * (1 - share)
+
+
 @kernel
 def _sum_integers(pixels, swapped, rows, starts, stops, values, sums):
     for run in range(len(rows)):
         if values[run] == 0:
             continue
         y = rows[run]
-        total = np.uint64(0)
-        if swapped:
-            for x in range(starts[run], stops[run]):
-                pixel = np.uint16(pixels[y, x])
-                total += np.uint64(np.uint16((pixel >> 8) | (pixel << 8)))
-        else:
-            for x in range(starts[run], stops[run]):
-                total += np.uint64(pixels[y, x])
-        sums[values[run]] += np.float64(total)
+        for first in range(starts[run], stops[run], _STRETCH):
+            total = np.uint32(0)
+            if swapped:
+                for x in range(first, min(first + _STRETCH, stops[run])):
+                    pixel = np.uint16(pixels[y, x])
+                    total += np.uint32(np.uint16((pixel >> 8) | (pixel << 8)))
+            else:
+                for x in range(first, min(first + _STRETCH, stops[run])):
+                    total += np.uint32(pixels[y, x])
+            sums[values[run]] += np.float64(total)
 
 
 @kernel

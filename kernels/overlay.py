@@ -35,44 +35,53 @@ def blend(
     if int(labels.max()) >= len(colours):
         raise ValueError(f"label {labels.max()} has no colour; {len(colours)} are given")
     out = np.empty((*grey.shape, 3), np.uint8)
-    _blend(grey, labels, _mixtures(colours, opacity), colours, out)
+    _blend(grey, labels, _mixtures(colours, opacity), out)
     return out
 
 
-def _mixtures(colours: npt.NDArray[np.uint8], opacity: float) -> npt.NDArray[np.uint8]:
-    """(classes, 256, 3) uint8: what each grey becomes inside each class."""
+def _mixtures(colours: npt.NDArray[np.uint8], opacity: float) -> npt.NDArray[np.uint32]:
+    """(classes, 2, 256) what each grey becomes inside each class and on its outline.
+
+    Red, green and blue are the lowest three bytes of each number.
+    """
     grey = np.arange(256)[None, :, None]
     mixed = grey * (1 - opacity) + colours[:, None].astype(float) * opacity
     mixed[0] = grey[0]
-    return (mixed + 0.5).astype(np.uint8)
+    inside = (mixed + 0.5).astype(np.uint32)
+    outline = np.broadcast_to(colours[:, None], inside.shape).astype(np.uint32)
+    both = np.stack([inside, outline], axis=1)
+    red, green, blue = (both[..., channel] for channel in range(3))
+    return (red | green << 8 | blue << 16).astype(np.uint32)
 
 
 @kernel
-def _blend(grey, labels, mixtures, colours, out):
+def _blend(grey, labels, mixtures, out):
     height, width = grey.shape
     columns = np.empty(width, np.int64)
     for x in range(width):
         columns[x] = (2 * x + 1) * labels.shape[1] // (2 * width)
     above = np.empty(width, np.uint8)  # labels of three rows of the picture
     here, below = np.empty_like(above), np.empty_like(above)
+    edge = np.empty(width, np.uint8)
+    _sample(labels, 0, height, columns, here)
+    below[:] = here
     for y in range(height):
-        above[:] = here
+        above, here, below = here, below, above
         if y == 0:
-            _sample(labels, 0, height, columns, here)
             above[:] = here
-        else:
-            here[:] = below
         _sample(labels, min(y + 1, height - 1), height, columns, below)
         for x in range(width):
+            edge[x] = (above[x] != here[x]) | (below[x] != here[x])
+        for x in range(width - 1):
+            step = np.uint8(here[x] != here[x + 1])
+            edge[x] |= step
+            edge[x + 1] |= step
+        for x in range(width):
             label = here[x]
-            edge = label != 0 and (
-                above[x] != label
-                or below[x] != label
-                or here[max(x - 1, 0)] != label
-                or here[min(x + 1, width - 1)] != label
-            )
-            for c in range(3):
-                out[y, x, c] = colours[label, c] if edge else mixtures[label, grey[y, x], c]
+            colour = mixtures[label, edge[x] if label else 0, grey[y, x]]
+            out[y, x, 0] = colour & 255
+            out[y, x, 1] = (colour >> 8) & 255
+            out[y, x, 2] = (colour >> 16) & 255
 
 
 @kernel

@@ -77,7 +77,16 @@ def nearest(labels: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArra
         (2 * np.arange(few) + 1) * many // (2 * few)
         for few, many in zip(shape, labels.shape, strict=True)
     )
-    return np.asarray(labels[rows[:, None], columns])
+    out = np.empty(shape, labels.dtype)
+    _pick(labels, rows, columns, out)
+    return out
+
+
+@kernel
+def _pick(labels, rows, columns, out):
+    for y in range(len(rows)):
+        for x in range(len(columns)):
+            out[y, x] = labels[rows[y], columns[x]]
 
 
 @kernel
@@ -164,6 +173,10 @@ def _fold_columns(sums, spare, band, target):
         wide //= 2
         pixels *= 2
     scale = 1.0 / (pixels * wide)
+    if wide == 1:
+        for j in range(width):
+            target[j] = np.float64(sums[j]) * scale
+        return
     for j in range(width):
         total = np.uint64(0)
         for x in range(j * wide, (j + 1) * wide):
@@ -175,11 +188,16 @@ def _fold_columns(sums, spare, band, target):
 def _reduce_columns(sums, columns, width, scale, target):
     """target[j] = scale * the sums under target column j, times the width that it covers."""
     for j in range(width):
-        first, last = (j * columns) // width, -((-(j + 1) * columns) // width)
-        total = 0.0
-        for x in range(first, last):
-            overlap = min((j + 1) * columns, (x + 1) * width) - max(j * columns, x * width)
-            total += sums[x] * np.float64(overlap)
+        start, stop = j * columns, (j + 1) * columns  # in units of 1 / width of a source column
+        first, last = start // width, (stop - 1) // width
+        if first == last:
+            total = np.float64(sums[first]) * (stop - start)
+        else:
+            between = 0.0
+            for x in range(first + 1, last):
+                between += np.float64(sums[x])
+            total = np.float64(sums[first]) * ((first + 1) * width - start)
+            total += between * width + np.float64(sums[last]) * (stop - last * width)
         target[j] = total * scale
 
 

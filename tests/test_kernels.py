@@ -9,11 +9,15 @@ from reference import slow_blend, slow_pieces, slow_sample
 
 from xray_seg.kernels import (
     blend,
+    class_sums,
     connect,
     find_runs,
     merge_masks,
+    nearest,
     neighbours,
     paint_runs,
+    simplify,
+    split_at,
     warp,
 )
 
@@ -78,6 +82,101 @@ def test_runs_cover_each_row_once(labels):
     changes = int((labels[:, 1:] != labels[:, :-1]).sum())
     assert len(runs.rows) == changes + labels.shape[0]
     assert runs.lengths.sum() == labels.size
+
+
+def test_runs_of_a_map_that_changes_at_every_pixel():
+    """More runs than room is made for at first."""
+    labels = (np.indices((40, 50)).sum(axis=0) % 2).astype(np.uint8)
+    runs = find_runs(labels)
+    assert len(runs.rows) == labels.size
+    np.testing.assert_array_equal(runs.labels, labels.ravel())
+    np.testing.assert_array_equal(runs.starts, np.tile(np.arange(50), 40))
+
+
+@RELAXED
+@given(label_maps(), st.floats(-3, 17))
+def test_split_at(labels, column):
+    """Against shares of pixels: the one that the column crosses lies on both sides."""
+    x = np.broadcast_to(np.arange(labels.shape[1]), labels.shape)[labels == 2]
+    share = np.clip(column - x, 0, 1)
+    expected = (
+        share.sum(),
+        (share * (x + share / 2)).sum(),
+        (1 - share).sum(),
+        ((1 - share) * (x + 1 - (1 - share) / 2)).sum(),
+    )
+    np.testing.assert_allclose(split_at(find_runs(labels), 2, column), expected, atol=1e-9)
+
+
+@RELAXED
+@given(label_maps(), st.integers(0, 2**32))
+def test_class_sums(labels, seed):
+    given = np.random.default_rng(seed).random((*labels.shape, 5), np.float32)[..., :4]
+    found = class_sums(given, labels)
+    for label in range(4):
+        plane, mine = given[..., label].astype(float), labels == label
+        expected = mine.sum(), plane[mine].sum(), plane.sum(), (plane - plane**2).sum()
+        np.testing.assert_allclose(found[label], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels"),
+    [
+        (np.zeros((2, 3, 4)), np.zeros((2, 3), np.uint8)),
+        (np.zeros((2, 3, 4), np.float32), np.zeros((3, 2), np.uint8)),
+        (np.zeros((2, 3, 4), np.float32), np.full((2, 3), 4, np.uint8)),
+        (np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), int)),
+    ],
+)
+def test_class_sums_refuse(probabilities, labels):
+    with pytest.raises(ValueError, match=r"class_sums needs|do not fit"):
+        class_sums(probabilities, labels)
+
+
+@RELAXED
+@given(label_maps(), SIDES, SIDES)
+def test_nearest(labels, height, width):
+    """Each pixel has the label that lies under its centre."""
+    found = nearest(labels, (height, width))
+    for y, x in np.ndindex(height, width):
+        under = (y + 0.5) * labels.shape[0] / height, (x + 0.5) * labels.shape[1] / width
+        assert found[y, x] == labels[int(under[0] + 1e-9), int(under[1] + 1e-9)]
+
+
+def slow_choice(points, tolerance):
+    """Indices of the points that are kept, by recursion."""
+    if len(points) < 3:
+        return set()
+    chord = complex(*(points[-1] - points[0]))
+    steps = [complex(*(point - points[0])) for point in points[1:-1]]
+    away = [
+        abs((step * chord.conjugate()).imag / abs(chord)) if chord else abs(step) for step in steps
+    ]
+    farthest = int(np.argmax(away)) + 1
+    if away[farthest - 1] <= tolerance:
+        return set()
+    before = slow_choice(points[: farthest + 1], tolerance)
+    after = {farthest + each for each in slow_choice(points[farthest:], tolerance)}
+    return before | {farthest} | after
+
+
+@RELAXED
+@given(st.integers(0, 2**32), st.integers(1, 40), st.sampled_from([0.0, 0.3, 1.0, 5.0]))
+def test_simplify(seed, count, tolerance):
+    """Steps of random lengths: no two distances tie, so that rounding decides nothing."""
+    random = np.random.default_rng(seed)
+    points = random.normal(0, 1, (count, 2)).cumsum(axis=0)
+    expected = sorted({0, count - 1} | slow_choice(points, tolerance))
+    assert np.flatnonzero(simplify(points, tolerance)).tolist() == expected
+
+
+def test_simplify_a_line_that_returns_and_what_it_refuses():
+    there = np.array([[0, 0], [1, 0.1], [4, 0], [1, 0.1], [0, 0]], float)
+    assert simplify(there, 0.5).tolist() == [True, False, True, False, True]
+    assert simplify(there[:1], 0.5).tolist() == [True]
+    for wrong in (there[:0], there.astype(int), there[:, :1]):
+        with pytest.raises(ValueError, match="points are needed"):
+            simplify(wrong, 0.5)
 
 
 @RELAXED

@@ -23,6 +23,7 @@ from xray_seg.sides import split_sides
 from xray_seg.writers import (
     KINDS,
     OVERLAY_OPACITY,
+    render_grey,
     render_overlay,
     save_labels,
     save_outputs,
@@ -141,7 +142,7 @@ def test_an_overlay_mixes_the_film_with_the_organs_colour(inverted):
     film[:, 40:] = 4095
     labels = np.zeros((40, 80), np.uint8)
     labels[10:30, 5:75] = HEART.label
-    picture = render_overlay(Radiograph(film, inverted), labels, 1024)
+    picture = render_overlay(render_grey(Radiograph(film, inverted), 1024), labels)
     assert picture.shape == (40, 80, 3)
     assert picture.dtype == np.uint8
     for column, bright in ((20, inverted), (60, not inverted)):
@@ -157,7 +158,10 @@ def test_an_overlay_mixes_the_film_with_the_organs_colour(inverted):
 )
 def test_an_overlay_is_never_enlarged_and_keeps_its_proportions(shape, longest, shown):
     film = Radiograph(np.zeros(shape, np.uint8))
-    assert render_overlay(film, np.zeros(shape, np.uint8), longest).shape == (*shown, 3)
+    assert render_overlay(render_grey(film, longest), np.zeros(shape, np.uint8)).shape == (
+        *shown,
+        3,
+    )
 
 
 def test_an_overlay_file_is_a_colour_jpeg(tmp_path):
@@ -222,11 +226,13 @@ def test_with_sides_label_maps_and_masks_are_of_parts(tmp_path):
 def test_both_sides_have_their_organs_colour_in_overlays():
     labels = phantom_labels(make_phantom(4, 96))
     film = Radiograph(np.zeros(labels.shape, np.uint8))
-    whole, split = (render_overlay(film, each, 96) for each in (labels, split_sides(labels)))
+    whole, split = (
+        render_overlay(render_grey(film, 96), each) for each in (labels, split_sides(labels))
+    )
     assert np.array_equal(whole, split)
     joined = np.full((6, 8), LUNGS.label, np.uint8)
     joined[:, 4:] = part_of(LUNGS, "left").label
-    shown = render_overlay(Radiograph(np.zeros((6, 8), np.uint8)), joined, 8)
+    shown = render_overlay(np.zeros((6, 8), np.uint8), joined)
     assert (shown[:, 3:5] == LUNGS.colour).all()  # outlined where the one meets the other
     assert (shown[:, [2, 5]] != LUNGS.colour).all()
 

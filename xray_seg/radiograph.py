@@ -41,6 +41,12 @@ class Radiograph:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
+def fitting(shape: tuple[int, ...], longest: int) -> tuple[int, int]:
+    """The (h, w) that a picture of (H, W) has where neither may exceed ``longest``."""
+    scale = min(1.0, longest / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """Where a radiograph lies on a square grid: centred, its longer side filling the grid."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .engines import Engine, open_engine
-from .measurements import Measurements, measure
+from .measurements import Measurements, measure_sides
 from .model_card import Model, load_model
 from .polarity import Fitted, fit
 from .postprocess import clean
@@ -21,6 +21,7 @@ from .quality import Quality, assess
 from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
+from .sides import Sides, find_sides
 
 #: A radiograph, an array, a path, a file's bytes, or a file open for reading in binary.
 Source = Radiograph | npt.NDArray[Any] | str | PathLike[str] | bytes | BinaryIO
@@ -44,14 +45,26 @@ class Segmentation:
     model: Model | None = None
 
     @cached_property
+    def sides(self) -> Sides:
+        """Right and left, told apart."""
+        return find_sides(self.labels)
+
+    @cached_property
     def measurements(self) -> Measurements:
         """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
-        return measure(self.labels, self.radiograph.spacing, self.radiograph.pixels)
+        return measure_sides(self.sides, self.radiograph.spacing, self.radiograph.pixels)
 
     @cached_property
     def quality(self) -> Quality:
         """Predicted Dice and doubts, without a reference."""
         return assess(self.radiograph, self.labels, self.probabilities)
+
+    @cached_property
+    def grey(self) -> npt.NDArray[np.uint8]:
+        """(h, w) uint8 the radiograph as it is shown, as large as an overlay usually is."""
+        from .writers import OVERLAY_SIDE, render_grey
+
+        return render_grey(self.radiograph, OVERLAY_SIDE)
 
     def overlay(
         self, longest: int | None = None, measurements: bool = False
@@ -62,10 +75,16 @@ class Segmentation:
             longest: its longer side in pixels at most; None for the usual one.
             measurements: draw the lines of the cardiothoracic ratio, and its number.
         """
-        from .writers import OVERLAY_SIDE, render_overlay
+        from .writers import render_grey, render_overlay
 
-        measures = self.measurements if measurements else None
-        return render_overlay(self.radiograph, self.labels, longest or OVERLAY_SIDE, measures)
+        grey = render_grey(self.radiograph, longest) if longest else self.grey
+        return render_overlay(grey, self.labels, self.measurements if measurements else None)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .notebook import card
+
+        return card(self)
 
     def save(self, path: str | PathLike[str], sides: bool = False) -> None:
         """Write the masks to one file, by its suffix.

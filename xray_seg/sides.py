@@ -40,11 +40,12 @@ class Sides:
     middle: float
 
 
-def split_sides(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def split_sides(labels: npt.NDArray[np.uint8], sides: Sides | None = None) -> npt.NDArray[np.uint8]:
     """Turn a label map of organs into one of parts, in which right and left differ.
 
     Args:
         labels: (H, W) uint8: 0 background, 1 clavicles, 2 heart, 3 lungs.
+        sides: of it, where they are known already.
 
     Returns:
         (H, W) uint8: 0 background, then the labels of ``anatomy.PARTS``. A piece of lungs and
@@ -53,7 +54,7 @@ def split_sides(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """
     from .kernels import paint_runs
 
-    sides = find_sides(labels)
+    sides = sides or find_sides(labels)
     out = labels.copy()
     paint_runs(out, sides.runs, sides.parts)
     return out
@@ -92,40 +93,44 @@ def midline(runs: Runs) -> float:
     of the heart alone, the heart's mean column. Without a heart, where there is one piece of lung,
     it is the image's centre.
     """
-    lungs = runs.labels == LUNGS.label
-    middle = _rough_middle(runs, lungs)
+    from .kernels import split_at
+
+    middle = _rough_middle(runs)
     if not has_both_sides(runs, middle):
         return middle
     for _ in range(_ROUNDS):
-        left = np.clip(middle - runs.starts, 0, runs.lengths)
-        right = runs.lengths - left
-        if not (left[lungs].sum() and right[lungs].sum()):
+        left, left_sum, right, right_sum = split_at(runs, LUNGS.label, middle)
+        if not (left and right):
             break
-        one = np.average(runs.starts[lungs] + left[lungs] / 2, weights=left[lungs])
-        two = np.average(runs.stops[lungs] - right[lungs] / 2, weights=right[lungs])
-        if abs((one + two) / 2 - middle) < 0.5:
+        between = (left_sum / left + right_sum / right) / 2
+        if abs(between - middle) < 0.5:
             break
-        middle = float((one + two) / 2)
+        middle = between
     return middle
 
 
 def has_both_sides(runs: Runs, middle: float) -> bool:
     """Whether there is a lung on either side of a column."""
-    lungs = runs.labels == LUNGS.label
-    whole = runs.lengths[lungs].sum()
-    if not whole:
+    from .kernels import split_at
+
+    left, _, right, _ = split_at(runs, LUNGS.label, middle)
+    if not left + right:
         return False
-    share = np.clip(middle - runs.starts[lungs], 0, runs.lengths[lungs]).sum() / whole
-    return bool(SIDE_SHARE <= share <= 1 - SIDE_SHARE)
+    return SIDE_SHARE <= left / (left + right) <= 1 - SIDE_SHARE
 
 
-def _rough_middle(runs: Runs, lungs: npt.NDArray[np.bool_]) -> float:
-    heart = runs.labels == HEART.label
-    if heart.any():
-        return _mean_column(runs, heart)
+def _rough_middle(runs: Runs) -> float:
+    from .kernels import split_at
+
+    heart, heart_sum, _, _ = split_at(runs, HEART.label, runs.shape[1])
+    if heart:
+        return heart_sum / heart
+    lungs = runs.labels == LUNGS.label
     areas = np.bincount(_chest_pieces(runs)[lungs], runs.lengths[lungs])
-    two = np.count_nonzero(areas >= max(1.0, SIDE_SHARE * areas.sum())) > 1
-    return _mean_column(runs, lungs) if two else runs.shape[1] / 2
+    if np.count_nonzero(areas >= max(1.0, SIDE_SHARE * areas.sum())) < 2:
+        return runs.shape[1] / 2
+    area, columns, _, _ = split_at(runs, LUNGS.label, runs.shape[1])
+    return columns / area
 
 
 def _chest_pieces(runs: Runs) -> Ints:
@@ -135,10 +140,6 @@ def _chest_pieces(runs: Runs) -> Ints:
     group = np.zeros(256, np.int64)
     group[[CLAVICLES.label, LUNGS.label]] = 1
     return connect(runs, group)
-
-
-def _mean_column(runs: Runs, mine: npt.NDArray[np.bool_]) -> float:
-    return float(np.average((runs.starts + runs.stops)[mine] / 2, weights=runs.lengths[mine]))
 
 
 def _shares(

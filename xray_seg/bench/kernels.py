@@ -16,7 +16,7 @@ from ..anatomy import CLASSES, ORGANS
 from ..engines import available_cores
 from ..phantom import make_phantom, phantom_labels, to_jsrt
 from ..readers import read
-from ..writers import render_overlay
+from ..writers import render_grey, render_overlay
 from .timing import Measurement, take_turns
 
 #: Name of the measurement that the others are compared with.
@@ -63,7 +63,7 @@ def bench_kernels(size: int = 128, repeats: int = 15) -> list[Measurement]:
                 probabilities, (_SIDE, _SIDE)
             ),
             "clean a label map, 2048 x 2048": lambda: clean(labels.copy()),
-            "overlay of 1024 x 1024": lambda: render_overlay(film, labels, 1024),
+            "overlay of 1024 x 1024": lambda: render_overlay(render_grey(film, 1024), labels),
         }
         length = film.pixels.nbytes
         sizes = [length] * 2 + [0, 0, 0, 0]

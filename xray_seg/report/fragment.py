@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..anatomy import ORGANS
 from ..atomic import write_text
-from ..writers import render_grey
+from ..radiograph import fitting
 
 if TYPE_CHECKING:
     from ..segmenter import Segmentation
@@ -44,16 +44,16 @@ def make_fragment(segmentation: Segmentation) -> dict[str, Any]:
     """``size`` (width, height), ``jpeg`` in base64, ``paths`` as SVG has them by organ."""
     import imagecodecs
 
-    from ..kernels import nearest
+    from ..kernels import area_mean, nearest
 
-    grey = render_grey(segmentation.radiograph, SIDE)
-    jpeg = imagecodecs.jpeg_encode(grey, level=_JPEG_QUALITY)
-    height, width = grey.shape
-    small = nearest(segmentation.labels, (height, width))
+    height, width = fitting(segmentation.grey.shape, SIDE)
+    small = area_mean(segmentation.grey, (height, width))
+    jpeg = imagecodecs.jpeg_encode((small + 0.5).astype(np.uint8), level=_JPEG_QUALITY)
+    labels = nearest(segmentation.labels, (height, width))
     return {
         "size": [width, height],
         "jpeg": base64.b64encode(jpeg).decode(),
-        "paths": {organ.name: outline(small, organ.label) for organ in ORGANS},
+        "paths": {organ.name: outline(labels, organ.label) for organ in ORGANS},
     }
 
 
@@ -63,7 +63,9 @@ def outline(labels: npt.NDArray[np.uint8], label: int) -> str:
 
     rings = (_simplified(_rounded(ring.astype(float))) for ring in trace(labels, label))
     return "".join(
-        "M" + "L".join(f"{x:g} {y:g}" for x, y in ring) + "Z" for ring in rings if len(ring) > 2
+        "M" + "L".join(f"{x:g} {y:g}" for x, y in ring.tolist()) + "Z"
+        for ring in rings
+        if len(ring) > 2
     )
 
 
@@ -75,25 +77,11 @@ def _rounded(ring: Points) -> Points:
 
 
 def _simplified(ring: Points) -> Points:
-    """Douglas and Peucker's choice of points (Cartographica 10:112-122, 1973)."""
+    """The points that a ring needs, from its first one to the farthest from that and back."""
+    from ..kernels import simplify
+
     far = int(np.hypot(*(ring - ring[0]).T).argmax())
     closed = np.concatenate([ring, ring[:1]])
-    kept = np.zeros(len(closed), bool)
-    kept[[0, far, -1]] = True
-    spans = [(0, far), (far, len(closed) - 1)]
-    while spans:
-        first, last = spans.pop()
-        if last - first < 2:
-            continue
-        chord = closed[last] - closed[first]
-        steps = closed[first + 1 : last] - closed[first]
-        length = float(np.hypot(*chord))
-        if length:
-            away = np.abs(chord[0] * steps[:, 1] - chord[1] * steps[:, 0]) / length
-        else:
-            away = np.hypot(*steps.T)
-        if away.max() > _TOLERANCE:
-            middle = first + 1 + int(away.argmax())
-            kept[middle] = True
-            spans += [(first, middle), (middle, last)]
-    return closed[kept][:-1]
+    there, back = closed[: far + 1], closed[far:]
+    one, other = simplify(there, _TOLERANCE), simplify(back, _TOLERANCE)
+    return np.concatenate([there[one], back[other][1:-1]])

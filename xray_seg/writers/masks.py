@@ -47,7 +47,7 @@ class Masks:
             return self.segmentation.labels
         from ..sides import split_sides
 
-        return split_sides(self.segmentation.labels)
+        return split_sides(self.segmentation.labels, self.segmentation.sides)
 
     @property
     def file_name(self) -> str:

@@ -11,7 +11,7 @@ from ..anatomy import PARTS
 from ..atomic import write_bytes
 from ..drawing import draw_measurements
 from ..measurements import Measurements
-from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE, Radiograph
+from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE, Radiograph, fitting
 from .masks import Masks, naming
 
 #: Longer side of an overlay in pixels: enough to judge a mask, small enough to leaf through.
@@ -21,21 +21,23 @@ _JPEG_QUALITY = 85
 
 
 def render_overlay(
-    radiograph: Radiograph,
+    grey: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.uint8],
-    longest: int,
     measures: Measurements | None = None,
 ) -> npt.NDArray[np.uint8]:
     """(h, w, 3) uint8 picture of a radiograph under its coloured, outlined organs or parts.
 
-    With ``measures``, the lines of the cardiothoracic ratio and its number are drawn on it.
+    Args:
+        grey: (h, w) uint8, as ``render_grey`` makes it.
+        labels: (H, W) uint8 of organs or parts.
+        measures: for the lines of the cardiothoracic ratio and its number, drawn on it.
     """
     from ..kernels import blend
 
     colours = np.zeros((max(part.label for part in PARTS) + 1, 3), np.uint8)
     for part in PARTS:
         colours[part.label] = part.organ.colour
-    picture = blend(render_grey(radiograph, longest), labels, colours, OVERLAY_OPACITY)
+    picture = blend(grey, labels, colours, OVERLAY_OPACITY)
     if measures:
         draw_measurements(picture, measures, labels.shape)
     return picture
@@ -45,9 +47,7 @@ def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
     """(h, w) uint8 picture of a radiograph as it is shown, its longer side ``longest`` at most."""
     from ..kernels import area_mean
 
-    scale = min(1.0, longest / max(radiograph.shape))
-    shape = tuple(max(1, round(side * scale)) for side in radiograph.shape)
-    grey = area_mean(radiograph.pixels, (shape[0], shape[1]))
+    grey = area_mean(radiograph.pixels, fitting(radiograph.shape, longest))
     low, high = np.percentile(grey[::4, ::4], (BLACK_PERCENTILE, WHITE_PERCENTILE))
     if radiograph.inverted:
         low, high = high, low
@@ -68,6 +68,6 @@ def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
     with naming(path):
         film = masks.segmentation
         measures = film.measurements if masks.lines else None
-        picture = render_overlay(film.radiograph, masks.labels, OVERLAY_SIDE, measures)
+        picture = render_overlay(film.grey, masks.labels, measures)
         write_bytes(path, imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY))
     return [path]
