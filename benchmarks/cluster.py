@@ -26,8 +26,8 @@ from xray_seg.export import export
 from xray_seg.model_card import load_model, read_variables
 from xray_seg.network import build_network
 from xray_seg.nodes import connected
+from xray_seg.options import BatchOptions, Summary
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions, Summary
 from xray_seg.quiet import keras
 from xray_seg.run import run
 

@@ -24,10 +24,10 @@ from types import SimpleNamespace
 import imagecodecs
 import numpy as np
 
-from xray_seg import pipeline
+from xray_seg import stages
 from xray_seg.atomic import is_temporary
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 from xray_seg.verify import verify
 
@@ -55,7 +55,7 @@ def make_films(folder: Path, count: int) -> None:
 
 def segment(films: Path, out: Path, log: Path | None = None) -> None:
     """A whole run; the name of each film whose masks are made goes into the log first."""
-    save = pipeline.save_outputs
+    save = stages.save_outputs
     if log:
 
         def logged(folder: Path, key: str, *rest: object) -> list[Path]:
@@ -63,13 +63,13 @@ def segment(films: Path, out: Path, log: Path | None = None) -> None:
                 file.write(f"{key}\n")
             return save(folder, key, *rest)
 
-        pipeline.save_outputs = logged
+        stages.save_outputs = logged
     model = SimpleNamespace(sha256="0" * 64, name="stub")
     stub = SimpleNamespace(engine=StubEngine(), model=model)
     try:
         run([str(films)], out, stub, BatchOptions(workers=1, batch_size=1))
     finally:
-        pipeline.save_outputs = save
+        stages.save_outputs = save
 
 
 def finished(out: Path) -> set[str]:

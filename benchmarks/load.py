@@ -24,8 +24,8 @@ import imagecodecs
 import numpy as np
 
 from xray_seg import Segmenter
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 
 _SEEDS = 8

@@ -18,7 +18,7 @@ from .options import engine_options, kinds, listed, positive, shape, shard
 
 if TYPE_CHECKING:
     from ..journal import Record
-    from ..pipeline import Summary
+    from ..options import Summary
     from ..readers import RawLayout
 
 _FORMATS = {"tiff": ".tif", "png": ".png"}
@@ -124,7 +124,7 @@ def command(**options: Any) -> None:
     130 interrupted.
     """
     from ..errors import OutputError
-    from ..pipeline import BatchOptions
+    from ..options import BatchOptions
     from ..run import run
     from ..segmenter import Segmenter
 

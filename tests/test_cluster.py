@@ -11,12 +11,12 @@ import pytest
 
 pytest.importorskip("ray.data")
 
-from xray_seg import cluster, pipeline
+from xray_seg import cluster, stages
 from xray_seg import nodes as sharing
 from xray_seg.cli import main
 from xray_seg.errors import ClusterError
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray and what it stands on
@@ -157,7 +157,7 @@ def test_a_film_that_ends_its_worker_costs_only_itself(nodes, films, alone, tmp_
     def deadly(item, *rest):
         if item.key.endswith("f07"):
             os._exit(1)
-        return pipeline.prepare(item, *rest)
+        return stages.prepare(item, *rest)
 
     monkeypatch.setattr(cluster, "prepare", deadly)
     read = cluster._read

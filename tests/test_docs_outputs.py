@@ -12,8 +12,8 @@ from test_outputs import ALL
 from test_seg import WHOSE
 
 from xray_seg import Segmenter
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 from xray_seg.writers import FOLDERS, KINDS
 

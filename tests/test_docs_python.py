@@ -49,8 +49,8 @@ parts = tifffile.imread("parts.tif")
 assert np.array_equal(np.unique(parts), [0, 1, 2, 3, 4, 5])
 columns = [np.nonzero(parts == label)[1].mean() for label in (3, 5)]
 assert columns[0] < columns[1]  # the right lung is on the left of the image
-from xray_seg import pipeline, run
-summary = run.run(["sample/images"], Path("masks"), segmenter, pipeline.BatchOptions())
+from xray_seg import options, run
+summary = run.run(["sample/images"], Path("masks"), segmenter, options.BatchOptions())
 assert summary.done == 3
 """
 

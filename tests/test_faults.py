@@ -15,7 +15,7 @@ import pytest
 import test_pipeline
 from tiny import write_png
 
-from xray_seg import atomic, journal, pipeline, segmenter
+from xray_seg import atomic, journal, segmenter, stages
 from xray_seg.cli import main
 from xray_seg.phantom import make_phantom
 
@@ -149,7 +149,7 @@ def test_a_folder_in_the_place_of_an_output_file_costs_one_film(films, tmp_path)
 
 @pytest.mark.parametrize("fault", ["vanishes", "denied", "shrinks", "memory", "stale handle"])
 def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monkeypatch, fault):
-    real = pipeline.read
+    real = stages.read
 
     def read(path, *args):
         if path.name == "b.png":
@@ -175,7 +175,7 @@ def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monke
 
         patch.setattr(Path, "open", refuse)
 
-    monkeypatch.setattr(pipeline, "read", read)
+    monkeypatch.setattr(stages, "read", read)
     code, rows = _batch(films, tmp_path / "out")
     assert code == 1
     assert _statuses(rows) == {"a.png": "ok", "b.png": "failed", "c.png": "ok"}
@@ -264,7 +264,7 @@ def test_two_films_that_would_collide_are_told_apart_or_named(films, tmp_path):
 
 
 def test_a_slow_drive_holds_up_nothing_else(films, tmp_path, monkeypatch):
-    real, waiting = pipeline.read, threading.Event()
+    real, waiting = stages.read, threading.Event()
 
     def read(path, *args):
         if path.name == "a.png":
@@ -274,7 +274,7 @@ def test_a_slow_drive_holds_up_nothing_else(films, tmp_path, monkeypatch):
             waiting.set()  # the last was read while the first was waited for
         return result
 
-    monkeypatch.setattr(pipeline, "read", read)
+    monkeypatch.setattr(stages, "read", read)
     code, rows = _batch(films, tmp_path / "out", "--workers", "2")
     assert (code, set(_statuses(rows).values())) == (0, {"ok"})
     assert waiting.is_set()

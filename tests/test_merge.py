@@ -12,8 +12,8 @@ from test_pipeline import StubEngine
 from xray_seg.cli import main
 from xray_seg.errors import OutputError
 from xray_seg.merge import merge
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 
 COUNT = 3

@@ -15,8 +15,8 @@ from test_seg import WHOSE, masks_in
 from xray_seg import Segmenter
 from xray_seg.anatomy import ORGANS, PARTS
 from xray_seg.cli import main
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 from xray_seg.sides import split_sides
 

@@ -18,9 +18,9 @@ from xray_seg.cli import main
 from xray_seg.errors import OutputError
 from xray_seg.journal import COLUMNS, failed_row, measured_cells, write_results
 from xray_seg.measurements import MEASURES, measure
+from xray_seg.options import BatchOptions
 from xray_seg.parquet import write_parquet
 from xray_seg.phantom import make_phantom, phantom_labels
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 
 #: The Arrow type of each column by the end of its name.

@@ -1,6 +1,7 @@
 """The batch pipeline with a stub engine: what is done, kept, failed, and how much is under way."""
 
 import os
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from xray_seg import pipeline
+from xray_seg import stages
 from xray_seg.inputs import find_inputs
 from xray_seg.journal import Journal
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions, run_batch
+from xray_seg.pipeline import run_batch
 
 SIZE = 32
 
@@ -148,14 +150,14 @@ def test_a_film_whose_masks_cannot_be_written_is_named_and_the_rest_is_done(plac
 @pytest.mark.parametrize("stage", ["read", "save_outputs"])
 def test_a_surprise_in_a_stage_costs_one_film(place, monkeypatch, stage):
     place.add("a.png", "b.png", "c.png")
-    real = getattr(pipeline, stage)
+    real = getattr(stages, stage)
 
     def surprising(*args):
         if "b" in (getattr(args[0], "stem", ""), args[1]):
             raise ZeroDivisionError("a surprise")
         return real(*args)
 
-    monkeypatch.setattr(pipeline, stage, surprising)
+    monkeypatch.setattr(stages, stage, surprising)
     summary, rows = place.run()
     assert _counts(summary) == (2, 0, 1)
     assert rows["b.png"][0] == "failed"
@@ -194,7 +196,7 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
     for n in range(1, 60):
         os.link(place.films / "0.png", place.films / f"{n}.png")
     lock, under_way, most = threading.Lock(), 0, 0
-    read, save = pipeline.read, pipeline.save_outputs
+    read, save = stages.read, stages.save_outputs
 
     def counted_read(*args):
         nonlocal under_way, most
@@ -213,8 +215,8 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
 
     if slow == "engine":
         place.engine.before = lambda: time.sleep(0.01)
-    monkeypatch.setattr(pipeline, "read", counted_read)
-    monkeypatch.setattr(pipeline, "save_outputs", counted_save)
+    monkeypatch.setattr(stages, "read", counted_read)
+    monkeypatch.setattr(stages, "save_outputs", counted_save)
     summary, _ = place.run(batch_size=2, workers=2, save=("labels",))
     assert summary.done == 60
     assert under_way == 0
@@ -225,13 +227,13 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
 def test_bad_files_are_told_of_before_all_are_read(place, monkeypatch):
     for n in range(100):
         (place.films / f"{n}.txt").write_text("no film")
-    reads, read = [], pipeline.read
+    reads, read = [], stages.read
 
     def counted(*args):
         reads.append(args)
         return read(*args)
 
-    monkeypatch.setattr(pipeline, "read", counted)
+    monkeypatch.setattr(stages, "read", counted)
     reads_when_told = []
     place.run(batch_size=2, workers=1, tell=lambda record, now: reads_when_told.append(len(reads)))
     assert len(reads_when_told) == 100
@@ -250,3 +252,21 @@ def test_a_named_pipe_does_not_hold_up_the_batch(place):
     os.close(other_end)
     batch.join()
     assert not held_up
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux")
+def test_readers_and_writers_give_way_to_the_engine(place, monkeypatch):
+    def priority():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    place.add("a.png", "b.png")
+    found, read, save = {}, stages.read, stages.save_outputs
+    monkeypatch.setattr(stages, "read", lambda *a: found.update(read=priority()) or read(*a))
+    monkeypatch.setattr(
+        stages, "save_outputs", lambda *a: found.update(save=priority()) or save(*a)
+    )
+    place.engine.before = lambda: found.update(engine=priority())
+    before = priority()
+    place.run()
+    assert found["engine"] == before == priority()
+    assert found["read"] == found["save"] == min(19, before + 5)

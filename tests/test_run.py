@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from xray_seg import Segmenter, pipeline
+from xray_seg import Segmenter, stages
 from xray_seg.errors import OutputError
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 
 NAMES = ("a.png", "b.png", "ward/c.png")
@@ -279,7 +279,7 @@ def test_after_an_interruption_the_rest_is_pending_and_the_next_run_does_it(
 def test_a_film_whose_masks_were_written_during_an_interruption_counts_as_done(
     films, tmp_path, segmenter, monkeypatch
 ):
-    save, main = pipeline.save_outputs, threading.main_thread().ident
+    save, main = stages.save_outputs, threading.main_thread().ident
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted_save(*args):
@@ -288,7 +288,7 @@ def test_a_film_whose_masks_were_written_during_an_interruption_counts_as_done(
         time.sleep(0.3)
         return save(*args)
 
-    monkeypatch.setattr(pipeline, "save_outputs", interrupted_save)
+    monkeypatch.setattr(stages, "save_outputs", interrupted_save)
     try:
         counts, (row,) = _run(films / "a.png", tmp_path / "out", segmenter)
     finally:

@@ -11,8 +11,8 @@ from test_merge import segmenter
 from xray_seg import read
 from xray_seg.errors import NotARadiograph, ReadError
 from xray_seg.inputs import find_inputs
+from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
-from xray_seg.pipeline import BatchOptions
 from xray_seg.run import run
 
 fsspec = pytest.importorskip("fsspec")

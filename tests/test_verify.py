@@ -11,7 +11,7 @@ from test_dicom import RAMP, make
 from xray_seg.cli import main
 from xray_seg.errors import OutputError
 from xray_seg.inputs import find_inputs
-from xray_seg.pipeline import BatchOptions
+from xray_seg.options import BatchOptions
 from xray_seg.run import run
 from xray_seg.verify import verify
 

@@ -30,9 +30,11 @@ from .inputs import Input
 from .journal import Record, failed_row
 from .model_card import Model
 from .nodes import TASK_CORES, Plan, plan
-from .pipeline import BatchOptions, Ready, Stages, Summary, finish, load, predict, prepare
+from .options import BatchOptions, Summary
+from .pipeline import Stages
 from .polarity import Fitted
 from .segmenter import Segmenter
+from .stages import Ready, finish, load, predict, prepare
 
 #: Films that are handed to Ray at once; memory here grows with it, not with the list of inputs.
 _WAVE = 20_000

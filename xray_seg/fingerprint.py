@@ -12,7 +12,7 @@ from . import __version__
 from .stores import Remote
 
 if TYPE_CHECKING:
-    from .pipeline import BatchOptions
+    from .options import BatchOptions
     from .segmenter import Segmenter
 
 #: What can tell, beside its size, that an input is the same as before.

@@ -18,8 +18,9 @@ from .folder_lock import HIDDEN, alone
 from .info import versions
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row, write_results
+from .options import BatchOptions, Summary
 from .parquet import require_parquet, write_parquet
-from .pipeline import BatchOptions, Stages, Summary, run_batch
+from .pipeline import Stages, run_batch
 from .readers import ID_COLUMNS
 from .report import write_report
 from .segmenter import Segmenter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -142,18 +142,24 @@ class Segmenter:
         return self.segment([radiograph])[0]
 
     def segment(self, radiographs: Sequence[Source]) -> list[Segmentation]:
-        """Segment several radiographs as one batch; they may differ in size.
+        """Segment several radiographs, as many at a step as suit the engine.
+
+        They may differ in size.
 
         Raises:
             ReadError: one of them cannot be read as a radiograph.
         """
         fitted = [fit(as_radiograph(each), self.engine.size) for each in radiographs]
-        if not fitted:
-            return []
-        probabilities = self.engine.predict(np.stack([each.grid for each in fitted]))
+        step = self.engine.batch_size
         return [
-            restore(*pair, model=self.model) for pair in zip(fitted, probabilities, strict=True)
+            restore(each, probabilities, model=self.model)
+            for first in range(0, len(fitted), step)
+            for each, probabilities in self._predicted(fitted[first : first + step])
         ]
+
+    def _predicted(self, fitted: list[Fitted]) -> Iterator[tuple[Fitted, npt.NDArray[np.float32]]]:
+        probabilities = self.engine.predict(np.stack([each.grid for each in fitted]))
+        return zip(fitted, probabilities, strict=True)
 
 
 def as_radiograph(source: Source) -> Radiograph:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..anatomy import CLASSES
+from ..options import BatchOptions
 from ..phantom import make_phantom, phantom_labels, to_jsrt
-from ..pipeline import BatchOptions
 from ..run import run
 from ..segmenter import Segmenter
 from .timing import Measurement
