@@ -34,7 +34,7 @@ from .options import BatchOptions, Summary
 from .pipeline import Stages
 from .polarity import Fitted
 from .segmenter import Segmenter
-from .stages import Ready, finish, load, predict, prepare
+from .stages import Ready, finish, load, load_kernels, predict, prepare
 
 #: Films that are handed to Ray at once; memory here grows with it, not with the list of inputs.
 _WAVE = 20_000
@@ -153,6 +153,7 @@ def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record,
 
 def _read(batch: Block, size: int, options: BatchOptions) -> Block:
     """Files to grids; of a film that could not be read the grid is empty."""
+    load_kernels()
     grids = np.zeros((len(batch["todo"]), size, size), np.float32)
     packed = []
     for each, grid in zip(batch["todo"], grids, strict=True):
@@ -208,6 +209,7 @@ class _Engines:
 
 def _write(batch: Block, model: Model, out: Path, options: BatchOptions) -> Block:
     """Probabilities to files and records."""
+    load_kernels()
     columns = batch["ready"], batch["probabilities"], batch["failure"]
     records = [_finish(*each, model, out, options) for each in zip(*columns, strict=True)]
     return {"record": [pickle.dumps(each) for each in records], "seconds": batch["seconds"]}

@@ -44,6 +44,7 @@ from .writers import save_outputs
 
 #: Of threads that read and write; 0 is usual, 19 the politest.
 _NICE = 5
+_IMPORTING = threading.Lock()
 _MEMORY = "not enough memory for it; give fewer --workers, a smaller --batch-size or --max-pixels"
 
 
@@ -67,6 +68,7 @@ def run_stages(
     settle: Callable[[Record], None],
 ) -> None:
     """Read, predict and write in threads of this process."""
+    load_kernels()
     workers = options.workers or available_cores()
     batch_size = options.batch_size or segmenter.engine.batch_size
     readers = ThreadPoolExecutor(workers, "read", _give_way)
@@ -102,6 +104,16 @@ def run_stages(
         for future in writing:  # after an interruption: what was finished is kept
             if future.done() and not future.cancelled():
                 settle(future.result())
+
+
+def load_kernels() -> None:
+    """Import the kernels before threads need them.
+
+    Modules that import each other in a circle, as numba's do, can be seen half made by a second
+    thread that imports them at the same time.
+    """
+    with _IMPORTING:
+        from . import kernels  # noqa: F401
 
 
 def _give_way() -> None:
