@@ -19,8 +19,9 @@ import click
 def command(folders: tuple[Path, ...], out: Path | None) -> None:
     """Bring together what `xrayseg batch --shard I/N` left in one or several output folders.
 
-    Writes results.csv in the order of a run without shards, run.json, and, where OUT is another
-    folder, copies the masks into it. A later `xrayseg batch --out OUT` keeps what the shards did.
+    Writes what a run without shards leaves: results.csv in its order, report.html and the like,
+    run.json, and, where OUT is another folder, copies the masks into it. A later
+    `xrayseg batch --out OUT` keeps what the shards did.
 
     Exit status: 0 all inputs of all shards done, 1 shards are missing or inputs failed,
     2 wrong usage.

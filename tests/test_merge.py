@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from test_pipeline import StubEngine
 
@@ -15,6 +16,7 @@ from xray_seg.merge import merge
 from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
 from xray_seg.run import run
+from xray_seg.verify import verify
 
 COUNT = 3
 
@@ -79,6 +81,31 @@ def test_merged_shards_are_the_single_run(films, tmp_path, whole, together, in_p
     assert facts.keys() == expected.keys()
     for key in ("weights", "engine", "settings", "counts", "interrupted", "versions"):
         assert facts[key] == expected[key]
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_is_about_all_films_is_that_of_the_single_run(films, tmp_path, in_place):
+    """The review page with its pictures, COCO JSON, tables."""
+    asked = BatchOptions(save=("labels", "rle", "contours", "chexmask"), sides=True)
+
+    def leave(out, part=None):
+        run([str(films)], out, segmenter(), asked, part, parquet=True, min_quality=0.99)
+
+    leave(tmp_path / "whole")
+    folders = [tmp_path / f"part{index}" for index in (1, 2, 3)]
+    for index, folder in enumerate(folders, 1):
+        leave(folder, (index, COUNT))
+    out = folders[1] if in_place else tmp_path / "merged"
+    merge(folders, out)
+    named = ("results.csv", "distrusted.csv", "report.html", "coco.json", "chexmask.csv")
+    for name in named:
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert (out / "report.html").read_text().count("jpeg") > 8
+    assert len((out / "distrusted.csv").read_text().splitlines()) > 4
+    tables = [pq.read_table(at / "results.parquet") for at in (out, tmp_path / "whole")]
+    assert tables[0].equals(tables[1])
+    assert set(json.loads((out / "run.json").read_text())["files"]) == {*named, "results.parquet"}
+    assert verify(out).problems == []
 
 
 def test_a_later_run_keeps_what_the_shards_did(films, tmp_path):

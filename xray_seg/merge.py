@@ -7,8 +7,9 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from .atomic import atomic_path, write_text
 from .errors import OutputError
 from .fingerprint import file_sha256
 from .folder_lock import HIDDEN, alone
+from .gathered import Entry, Tables, write_tables
 from .journal import Journal, result_cell
+from .report.fragment import fragment_path
 from .writers import FOLDERS
 
 _RUN_FILE = re.compile(r"run-(\d+)-of-(\d+)\.json")
@@ -59,9 +62,10 @@ class _Shard:
 def merge(folders: Sequence[Path], out: Path) -> Merged:
     """Merge the shards in one or several output folders into one.
 
-    ``out`` gets results.csv in the order that a run without shards gives it, run.json, a journal
-    that later runs go on from, and the masks, where they are not there already. Shards that are
-    missing are named in the answer and in run.json; what is there is merged all the same.
+    ``out`` gets what a run without shards leaves: results.csv in its order, the review page and
+    what else the shards were asked for, run.json, a journal that later runs go on from, and the
+    masks, where they are not there already. Shards that are missing are named in the answer and
+    in run.json; what is there is merged all the same.
 
     Args:
         folders: output folders of ``xrayseg batch --shard I/N``.
@@ -86,10 +90,11 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
         with alone(out, "", FOLDERS), Journal(out / HIDDEN / "journal.jsonl") as journal:
             for shard in shards:
                 _take_over(shard, out, journal)
-        _write(out / "results.csv", shards[0].header, rows)
-        facts = _facts(shards, count, missing)
-        facts["files"] = {"results.csv": file_sha256(out / "results.csv")}
-        write_text(out / "run.json", json.dumps(facts, indent=2) + "\n")
+            facts = _facts(shards, count, missing)
+            entries = partial(_entries, shards[0].header, rows, journal)
+            made, _ = write_tables(out, "", entries, journal, _tables(facts))
+            facts["files"] = {path.name: file_sha256(path) for path in made}
+            write_text(out / "run.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     status = shards[0].header.index("status")
@@ -170,7 +175,7 @@ def _check_inputs(shards: list[_Shard], count: int, rows: list[Cells]) -> None:
 
 
 def _take_over(shard: _Shard, out: Path, journal: Journal) -> None:
-    """Copy a shard's masks and records that are not in ``out`` yet."""
+    """Copy a shard's masks, parts of the review page and records that ``out`` has not."""
     place = shard.header.index("input")
     wanted = {row[place] for row in shard.rows}
     copied: set[str] = set()
@@ -180,14 +185,18 @@ def _take_over(shard: _Shard, out: Path, journal: Journal) -> None:
                 continue  # of an earlier run over other inputs
             if shard.folder != out.resolve():
                 for name in set(record.outputs) - copied:
-                    _copy(shard, name, out)
+                    _copy(shard.folder / name, out / name, shard)
                     copied.add(name)  # a part holds the outputs of many
+                shown, here = (
+                    fragment_path(each / HIDDEN, record.key) for each in (shard.folder, out)
+                )
+                if record.done and shown.is_file():
+                    _copy(shown, here, shard)
             if journal.get(record.key) != record:
                 journal.append(record)
 
 
-def _copy(shard: _Shard, name: str, out: Path) -> None:
-    source, target = shard.folder / name, out / name
+def _copy(source: Path, target: Path, shard: _Shard) -> None:
     if not source.is_file():
         raise OutputError(f"{source}: is missing; run --shard{shard.mark.replace('-of-', '/')}")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -195,12 +204,27 @@ def _copy(shard: _Shard, name: str, out: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _write(path: Path, header: Cells, rows: list[Cells]) -> None:
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        csv.writer(file).writerows([header, *rows])
+def _entries(header: Cells, rows: list[Cells], journal: Journal) -> Iterator[Entry]:
+    """The inputs as the shards' results.csv name them, with their records."""
+    keys = {result_cell(record.row["input"]): record.key for record in journal}
+    place = header.index("input")
+    for cells in rows:
+        key = keys.get(cells[place], "")
+        record = journal.get(key)
+        yield Entry(key, record.row if record else dict(zip(header, cells, strict=True)), record)
+
+
+def _tables(facts: dict[str, Any]) -> Tables:
+    """What a shard was asked for, by its run.json."""
+    settings, asked = facts["settings"], facts.get("tables", {})
+    return Tables(
+        asked.get("parquet", False),
+        asked.get("min_quality"),
+        settings["report"],
+        settings["keep_ids"],
+        () if settings["output_format"] == "parquet" else settings["save"],
+        settings["sides"],
+    )
 
 
 def _facts(shards: list[_Shard], count: int, missing: tuple[int, ...]) -> dict[str, Any]:

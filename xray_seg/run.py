@@ -15,17 +15,16 @@ from .atomic import write_text
 from .errors import OutputError
 from .fingerprint import file_sha256
 from .folder_lock import HIDDEN, alone
+from .gathered import Entry, Tables, write_tables
 from .info import versions
 from .inputs import Input, find_inputs, shard
-from .journal import Journal, Record, failed_row, write_results
+from .journal import Journal, Record, failed_row
 from .options import BatchOptions, Summary
-from .parquet import require_parquet, write_parquet
+from .parquet import require_parquet
 from .pipeline import Stages, run_batch
-from .readers import ID_COLUMNS
-from .report import write_report
 from .segmenter import Segmenter
 from .stores import is_url
-from .writers import FOLDERS, check_kinds, gather
+from .writers import FOLDERS, check_kinds
 
 Tell = Callable[[Record, Summary], None]
 
@@ -65,6 +64,15 @@ def run(
     check_kinds(options.save)
     if parquet:
         require_parquet()
+    packed = options.output_format == "parquet"
+    tables = Tables(
+        parquet,
+        min_quality,
+        options.report,
+        options.keep_ids,
+        () if packed else options.save,
+        options.sides,
+    )
     started = datetime.now(UTC)
     inputs = find_inputs(names, out)
     mark = ""
@@ -76,25 +84,11 @@ def run(
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
                 summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
-            results = out / f"results{mark}.csv"
-            ids = ID_COLUMNS if options.keep_ids else ()
-            write_results(results, result_rows(inputs, journal), ids)
-            made = [results]
-            if parquet:
-                made.append(results.with_suffix(".parquet"))
-                write_parquet(made[-1], result_rows(inputs, journal), ids)
-            if min_quality is not None:
-                made.append(out / f"distrusted{mark}.csv")
-                below = distrusted(inputs, journal, min_quality)
-                summary.distrusted = len(below)
-                write_results(made[-1], result_rows(below, journal), ids)
-            if options.report:
-                made.append(out / f"report{mark}.html")
-                write_report(made[-1], partial(named_rows, inputs, journal), out / HIDDEN)
-            if options.output_format == "folder":
-                outputs = partial(done_outputs, inputs, journal)
-                made += gather(out, mark, options.save, options.sides, outputs)
+            made, summary.distrusted = write_tables(
+                out, mark, partial(_entries, inputs, journal), journal, tables
+            )
             facts = _facts(segmenter, options, summary, started)
+            facts["tables"] = {"parquet": parquet, "min_quality": min_quality}
             facts["files"] = {path.name: file_sha256(path) for path in made}
             write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
     except OSError as error:
@@ -125,39 +119,15 @@ def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:
     return guarded
 
 
-def _records(inputs: Sequence[Input], journal: Journal) -> Iterator[tuple[Input, Record | None]]:
-    """Each input with its record, None where there is none of it."""
+def _entries(inputs: Sequence[Input], journal: Journal) -> Iterator[Entry]:
+    """Each input with what became of it, in order."""
     for item in inputs:
         record = journal.get(item.key)
-        ours = record is not None and record.row["input"] == str(item.path)
-        yield item, record if ours else None
-
-
-def named_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Key and row of results.csv of each input, in order."""
-    for item, record in _records(inputs, journal):
-        missing = item.problem or "not reached before the run was stopped"
-        yield item.key, record.row if record else failed_row(item.path, missing, "pending")
-
-
-def result_rows(inputs: Sequence[Input], journal: Journal) -> Iterator[dict[str, Any]]:
-    """A row of results.csv for each input, in order."""
-    return (row for _, row in named_rows(inputs, journal))
-
-
-def distrusted(inputs: Sequence[Input], journal: Journal, least: float) -> list[Input]:
-    """The inputs whose masks are expected to be worse than ``least``, worst first."""
-    below = []
-    for item, record in _records(inputs, journal):
-        score = record.row.get("quality") if record and record.done else None
-        if score is not None and score < least:
-            below.append((score, item.key, item))
-    return [item for *_, item in sorted(below, key=lambda each: each[:2])]
-
-
-def done_outputs(inputs: Sequence[Input], journal: Journal) -> Iterator[list[str]]:
-    """The files of each input that has masks, those whose row in results.csv says so, in order."""
-    return (record.outputs for _, record in _records(inputs, journal) if record and record.done)
+        if record is not None and record.row["input"] == str(item.path):
+            yield Entry(item.key, record.row, record)
+        else:
+            missing = item.problem or "not reached before the run was stopped"
+            yield Entry(item.key, failed_row(item.path, missing, "pending"), None)
 
 
 def _facts(
