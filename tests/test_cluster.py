@@ -2,6 +2,7 @@
 
 import csv
 import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -195,6 +196,21 @@ def test_the_command_with_the_shipped_weights(nodes, films, tmp_path):
         assert stop.value.code == 1  # one is no film
     assert files(tmp_path / "out") == files(tmp_path / "alone")
     assert rows(tmp_path / "out") == rows(tmp_path / "alone")
+
+
+@pytest.mark.parametrize(("error", "code"), [("KeyboardInterrupt", 1), ("ImportError", 3)])
+def test_a_worker_interrupted_while_it_imports_ends_and_others_tell_why(error, code):
+    script = f"""
+from xray_seg import cluster
+def interrupted():
+    raise {error}
+cluster.load_kernels = interrupted
+try:
+    cluster._read({{"todo": []}}, 8, None)
+except ImportError:
+    raise SystemExit(3)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == code
 
 
 def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, monkeypatch):

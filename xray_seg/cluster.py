@@ -10,6 +10,7 @@ This process keeps the journal: a film counts as done when its record has arrive
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 import warnings
@@ -153,7 +154,7 @@ def _stream(todo: list[Todo], block: int, work: _Work) -> Iterator[tuple[Record,
 
 def _read(batch: Block, size: int, options: BatchOptions) -> Block:
     """Files to grids; of a film that could not be read the grid is empty."""
-    load_kernels()
+    _load_kernels()
     grids = np.zeros((len(batch["todo"]), size, size), np.float32)
     packed = []
     for each, grid in zip(batch["todo"], grids, strict=True):
@@ -163,6 +164,20 @@ def _read(batch: Block, size: int, options: BatchOptions) -> Block:
             grid[:] = ready.fitted.grid
         packed.append(_pack(ready))
     return {"ready": packed, "grid": grids}
+
+
+def _load_kernels() -> None:
+    """As load_kernels; a worker in which that is interrupted ends, and Ray begins another.
+
+    Ray interrupts the tasks that nobody waits for any more. What was half imported then stays so,
+    and would fail the films of whichever task the worker is given next.
+    """
+    try:
+        load_kernels()
+    except Exception:
+        raise
+    except BaseException:  # noqa: BLE001 - an interruption, whatever its name
+        os._exit(1)
 
 
 def _pack(ready: Ready) -> bytes:
@@ -209,7 +224,7 @@ class _Engines:
 
 def _write(batch: Block, model: Model, out: Path, options: BatchOptions) -> Block:
     """Probabilities to files and records."""
-    load_kernels()
+    _load_kernels()
     columns = batch["ready"], batch["probabilities"], batch["failure"]
     records = [_finish(*each, model, out, options) for each in zip(*columns, strict=True)]
     return {"record": [pickle.dumps(each) for each in records], "seconds": batch["seconds"]}
