@@ -91,7 +91,8 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
             for shard in shards:
                 _take_over(shard, out, journal)
             facts = _facts(shards, count, missing)
-            entries = partial(_entries, shards[0].header, rows, journal)
+            keys = {result_cell(record.row["input"]): record.key for record in journal}
+            entries = partial(_entries, shards[0].header, rows, keys, journal)
             made, _ = write_tables(out, "", entries, journal, _tables(facts))
             facts["files"] = {path.name: file_sha256(path) for path in made}
             write_text(out / "run.json", json.dumps(facts, indent=2) + "\n")
@@ -204,9 +205,10 @@ def _copy(source: Path, target: Path, shard: _Shard) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _entries(header: Cells, rows: list[Cells], journal: Journal) -> Iterator[Entry]:
-    """The inputs as the shards' results.csv name them, with their records."""
-    keys = {result_cell(record.row["input"]): record.key for record in journal}
+def _entries(
+    header: Cells, rows: list[Cells], keys: dict[str, str], journal: Journal
+) -> Iterator[Entry]:
+    """The inputs as the shards' results.csv name them, with their records; ``keys`` by name."""
     place = header.index("input")
     for cells in rows:
         key = keys.get(cells[place], "")
