@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tifffile
 from pydicom import uid
-from test_dicom import RAMP, make
+from test_dicom import COMPRESSED, RAMP, make
 
 from xray_seg.errors import ReadError
 from xray_seg.readers import RawLayout, read, read_ids
@@ -139,6 +139,22 @@ def test_a_small_dicom_file_that_claims_a_huge_image_takes_no_memory(tmp_path, h
     assert str(path) in said
     assert "--max-pixels" in said
     assert memory < 20 << 20
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_a_dicom_frame_of_another_size_is_not_decoded(tmp_path, monkeypatch, kind):
+    """CharLS fills the image that a damaged header claims for seconds before it refuses it."""
+    syntax, encode, bits = COMPRESSED[kind]
+    pixels = RAMP.astype(f"u{bits // 8}")
+    path = make(tmp_path / "film", pixels, syntax, encode(np.tile(pixels, (1, 2))))
+
+    def decode(*args, **how):
+        pytest.fail("it was decoded")
+
+    for name in ("jpeg_decode", "jpegls_decode", "jpeg2k_decode"):
+        monkeypatch.setattr(imagecodecs, name, decode)
+    with pytest.raises(ReadError, match="the compressed frame has not the size"):
+        read(path)
 
 
 def _relabel(head, more):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .header import doubts, kind, modality
-from .limits import MAX_PIXELS, check_claim, check_data
+from .limits import MAX_PIXELS, check_claim, check_data, check_frame
 from .raster import check_jpeg, to_grey
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
     import imagecodecs
 
     frame = _first_frame(dataset)
+    check_frame(frame, dataset.Rows, dataset.Columns)
     if syntax in uid.JPEGTransferSyntaxes:
         check_jpeg(frame)
         space = "RGB" if dataset.PhotometricInterpretation == "RGB" else None

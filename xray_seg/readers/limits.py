@@ -73,11 +73,28 @@ def check_data(path: Path | str, data: bytes, most: int) -> None:
         ReadError: it claims more than ``most`` samples.
         ValueError: it has no whole header.
     """
+    for rows, columns, samples in _claims(data):
+        check_claim(path, rows, columns, samples, most)
+
+
+def check_frame(data: bytes, rows: int, columns: int) -> None:
+    """Refuse a compressed DICOM frame that claims another size than the DICOM header.
+
+    A decoder would fill an image of the frame's size first, for many seconds if it is damaged.
+
+    Raises:
+        ValueError: it claims another size, or has no whole header.
+    """
+    for claim in _claims(data):
+        if claim[:2] != (rows, columns):
+            raise ValueError("the compressed frame has not the size that the header says")
+
+
+def _claims(data: bytes) -> Iterator[_Claim]:
     for start, claims in _CLAIMS:
         if data.startswith(start):
             try:
-                for rows, columns, samples in claims(data):
-                    check_claim(path, rows, columns, samples, most)
+                yield from claims(data)
             except (struct.error, IndexError) as error:
                 raise ValueError("truncated: its header is not whole") from error
             return
