@@ -70,6 +70,7 @@ def _read_fold(
     "--devices", type=click.IntRange(1), help="GPUs that share each batch, by JAX. [1, without JAX]"
 )
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
+@click.option("--finish", is_flag=True, help="Train no more: score and export what is there.")
 def command(
     images: Path,
     masks: Path,
@@ -81,6 +82,7 @@ def command(
     spacing: float | None,
     devices: int | None,
     resume: bool,
+    finish: bool,
     **changes: Any,
 ) -> None:
     """Train a network on radiographs with masks in the SCR layout.
@@ -98,7 +100,7 @@ def command(
     from .metrics import show
 
     given = {key: value for key, value in changes.items() if value is not None}
-    if precision is None and resume and (out / RECORD_FILE).exists():
+    if precision is None and (resume or finish) and (out / RECORD_FILE).exists():
         given["precision"] = read_record(out)["recipe"]["precision"]  # of another machine, maybe
     elif precision is not None or recipe == "standard":
         given["precision"] = choose_policy(precision or "auto")
@@ -109,7 +111,7 @@ def command(
         raise click.BadParameter(str(error), param_hint="--size") from error
     split = _split(find_cases(images, masks), recipe, fold, chosen.seed)
     console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
-    _train(out, split, chosen, devices, resume)
+    _train(out, split, chosen, devices, resume, finish)
     seen = read_record(out).get("held_out_but_trained_before")
     if seen:
         console.doubt(
@@ -131,7 +133,9 @@ def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: i
     return split_cases(cases, seed, *(STUDY_SHARES if recipe == "paper" else ()))
 
 
-def _train(out: Path, split: Split, recipe: Recipe, devices: int | None, resume: bool) -> None:
+def _train(
+    out: Path, split: Split, recipe: Recipe, devices: int | None, resume: bool, finish: bool
+) -> None:
     from ..anatomy import ORGANS
     from ..distribution import train_on_devices
     from ..training import train
@@ -150,6 +154,6 @@ def _train(out: Path, split: Split, recipe: Recipe, devices: int | None, resume:
             bar.move(int(row["epoch"]), note)
 
         if devices is None:
-            train(out, split, recipe, tell, resume)
+            train(out, split, recipe, tell, resume, finish)
         else:
-            train_on_devices(out, split, recipe, devices, tell, resume)
+            train_on_devices(out, split, recipe, devices, tell, resume, finish)

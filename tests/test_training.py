@@ -303,6 +303,42 @@ def test_patience_ends_a_run_and_gives_the_best_epochs_weights(split, tmp_path, 
     assert not equal(seen[1], seen[3])
 
 
+def test_a_run_is_finished_early_and_goes_on_later(whole, stopped, split, tmp_path):
+    folder = shutil.copytree(stopped[0], tmp_path / "run")
+    early = train(folder, split, TINY_RECIPE, finish=True)
+    rows = read_history(folder)
+    assert len(rows) == 1
+    assert validation_scores(early, split)["loss"] == pytest.approx(rows[0]["val_loss"], rel=1e-4)
+    kept = quiet.keras().saving.load_model(folder / run_folder.WEIGHTS_FILE, compile=False)
+    assert equal(kept.get_weights(), early.get_weights())
+    later = train(folder, split, TINY_RECIPE, resume=True)
+    assert equal(later.get_weights(), whole[1].get_weights())
+
+
+def test_of_a_run_finished_early_the_best_epoch_counts(split, tmp_path, monkeypatch):
+    recipe = replace(TINY_RECIPE, epochs=3, patience=9)
+    accuracies = iter([0.5, 0.3, 0.1])
+
+    def scripted(model, *arguments, **options):
+        return {"accuracy": next(accuracies)}
+
+    def stop_after_two(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(quiet.keras().Model, "evaluate", scripted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, split, recipe, stop_after_two)
+    best = quiet.keras().saving.load_model(tmp_path / run_folder.BEST_FILE, compile=False)
+    assert equal(train(tmp_path, split, recipe, finish=True).get_weights(), best.get_weights())
+
+
+def test_without_a_whole_epoch_there_is_nothing_to_finish(split, tmp_path):
+    with pytest.raises(TrainingError, match="no whole epoch"):
+        train(tmp_path, split, TINY_RECIPE, finish=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_starts_from_the_weights_given(whole, exported, split):
     recipe = replace(TINY_RECIPE, init=str(exported), seed=8)
     started, fresh = build(recipe, 2), build(replace(recipe, init=None), 2)

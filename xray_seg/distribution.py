@@ -27,12 +27,13 @@ def train_on_devices(
     devices: int,
     tell: Callable[[Row], None] = lambda row: None,
     resume: bool = False,
+    finish: bool = False,
 ) -> None:
     """Train as training.train does, in a process of its own with the JAX backend.
 
     Args:
-        folder, split, recipe, tell, resume: as of training.train; the finished model is in the run
-            folder.
+        folder, split, recipe, tell, resume, finish: as of training.train; the finished model is
+            in the run folder.
         devices: how many of JAX's devices share each batch: GPUs where it has any, else CPUs.
 
     Raises:
@@ -47,7 +48,7 @@ def train_on_devices(
         )
     context = multiprocessing.get_context("spawn")
     heard, said = context.Pipe(duplex=False)
-    job = (said, folder, split, recipe, devices, resume)
+    job = (said, folder, split, recipe, devices, resume, finish)
     process = context.Process(target=_train, args=job, name="train")
     with _environment(KERAS_BACKEND="jax"):
         process.start()
@@ -93,14 +94,20 @@ def _environment(**values: str) -> Iterator[None]:
 
 
 def _train(
-    said: Any, folder: str | Path, split: Split, recipe: Recipe, devices: int, resume: bool
+    said: Any,
+    folder: str | Path,
+    split: Split,
+    recipe: Recipe,
+    devices: int,
+    resume: bool,
+    finish: bool,
 ) -> None:
     """The process that trains: rows, and at last an error if there is one, go into the pipe."""
     try:
         share_batches(devices)
         from .training import train
 
-        train(folder, split, recipe, said.send, resume)
+        train(folder, split, recipe, said.send, resume, finish)
     except XraySegError as error:
         said.send(error)
     finally:

@@ -48,6 +48,7 @@ def train(
     recipe: Recipe,
     tell: Callable[[Row], None] = lambda row: None,
     resume: bool = False,
+    finish: bool = False,
 ) -> keras.Model:
     """Train, or go on training, and return the finished model.
 
@@ -57,22 +58,27 @@ def train(
         recipe: see Recipe; of a resumed run it must be the one that it started with.
         tell: called after each epoch with the row that goes into ``history.csv``.
         resume: go on from the last checkpoint instead of refusing a folder that has one.
+        finish: train no more: return what the whole epochs so far have given. The run can be
+            resumed all the same.
 
     Raises:
-        TrainingError: the folder holds a run already, or another one than is to be resumed; the
-            loss is no longer a number; a file of the run cannot be written.
+        TrainingError: the folder holds a run already, or another one than is to be resumed, or
+            no whole epoch of one that is to be finished; the loss is no longer a number; a file
+            of the run cannot be written.
         DatasetError, ReadError: a case cannot be read.
     """
     keras = quiet.keras()
     folder = Path(folder)
-    going_on = open_run(folder, _record(split, recipe), resume)
+    if finish and not (folder / CHECKPOINT_FILE).exists():
+        raise TrainingError(f"{folder}: holds no whole epoch of a run, so there is none to finish")
+    going_on = open_run(folder, _record(split, recipe), resume or finish)
     real = load_arrays(split.train, recipe.size * FINER)
     phantoms = phantom_arrays(recipe)
     validation = validation_batch(load_arrays(split.validation, recipe.size * FINER), recipe)
     steps = steps_per_epoch(real, recipe)
     model = _restart(folder, recipe) if going_on else build(recipe, steps)
     rows = read_history(folder)[: int(model.optimizer.iterations) // steps]
-    while len(rows) < recipe.epochs and not _out_of_patience(rows, recipe):
+    while not finish and len(rows) < recipe.epochs and not _out_of_patience(rows, recipe):
         row = {
             "epoch": float(len(rows) + 1),
             **train_epoch(model, real, phantoms, recipe, len(rows)),
