@@ -143,7 +143,7 @@ def test_a_small_dicom_file_that_claims_a_huge_image_takes_no_memory(tmp_path, h
 
 @pytest.mark.parametrize("kind", COMPRESSED)
 def test_a_dicom_frame_of_another_size_is_not_decoded(tmp_path, monkeypatch, kind):
-    """CharLS fills the image that a damaged header claims for seconds before it refuses it."""
+    """What a damaged header claims is not worth a decoder's time and memory."""
     syntax, encode, bits = COMPRESSED[kind]
     pixels = RAMP.astype(f"u{bits // 8}")
     path = make(tmp_path / "film", pixels, syntax, encode(np.tile(pixels, (1, 2))))

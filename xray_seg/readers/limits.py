@@ -80,7 +80,7 @@ def check_data(path: Path | str, data: bytes, most: int) -> None:
 def check_frame(data: bytes, rows: int, columns: int) -> None:
     """Refuse a compressed DICOM frame that claims another size than the DICOM header.
 
-    A decoder would fill an image of the frame's size first, for many seconds if it is damaged.
+    A decoder would take memory and time for the size that the frame claims.
 
     Raises:
         ValueError: it claims another size, or has no whole header.
