@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .header import doubts, kind, modality
-from .limits import MAX_PIXELS, check_claim, check_data, check_frame
+from .limits import MAX_PIXELS, check_claim, check_data, check_frame, check_same_size
 from .raster import check_jpeg, to_grey
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ def _check_size(dataset: Dataset, path: Path, most: int) -> None:
     samples = 3 if dataset.PhotometricInterpretation == "PALETTE COLOR" else dataset.SamplesPerPixel
     check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), most)
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        check_data(path, _first_frame(dataset), most)
+        frame = _first_frame(dataset)
+        check_data(path, frame, most)
+        check_frame(frame, int(dataset.Rows), int(dataset.Columns))
 
 
 def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
@@ -154,7 +156,6 @@ def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
     import imagecodecs
 
     frame = _first_frame(dataset)
-    check_frame(frame, dataset.Rows, dataset.Columns)
     if syntax in uid.JPEGTransferSyntaxes:
         check_jpeg(frame)
         space = "RGB" if dataset.PhotometricInterpretation == "RGB" else None
@@ -166,8 +167,7 @@ def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
     else:
         raise ValueError(f"transfer syntax {syntax.name}")
     stored = np.asarray(stored)
-    if stored.shape[:2] != (dataset.Rows, dataset.Columns):
-        raise ValueError("the compressed frame has not the size that the header says")
+    check_same_size(stored.shape, (dataset.Rows, dataset.Columns))
     if dataset.PixelRepresentation == 1 and stored.ndim == 2:
         # Numbers of BitsStored bits in two's complement (PS3.5, section 8.1.1).
         unused = 8 * stored.dtype.itemsize - int(dataset.BitsStored)

@@ -86,8 +86,17 @@ def check_frame(data: bytes, rows: int, columns: int) -> None:
         ValueError: it claims another size, or has no whole header.
     """
     for claim in _claims(data):
-        if claim[:2] != (rows, columns):
-            raise ValueError("the compressed frame has not the size that the header says")
+        check_same_size(claim, (rows, columns))
+
+
+def check_same_size(frame: tuple[int, ...], header: tuple[int, int]) -> None:
+    """Refuse a compressed frame of another (rows, columns) than the DICOM header's.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if frame[:2] != header:
+        raise ValueError("the compressed frame has not the size that the header says")
 
 
 def _claims(data: bytes) -> Iterator[_Claim]:
