@@ -9,12 +9,16 @@ from .components import connect as connect
 from .components import find_runs as find_runs
 from .components import neighbours as neighbours
 from .components import paint_runs as paint_runs
-from .components import split_at as split_at
+from .components import relabelled as relabelled
 from .contours import simplify as simplify
 from .contours import trace as trace
 from .intensity import class_sums as class_sums
 from .intensity import sum_runs as sum_runs
 from .masks import merge_masks as merge_masks
+from .moments import Moments as Moments
+from .moments import moments as moments
+from .moments import split_at as split_at
+from .moments import split_pieces as split_pieces
 from .overlay import blend as blend
 from .resample import area_fractions as area_fractions
 from .resample import area_mean as area_mean

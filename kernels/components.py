@@ -99,24 +99,25 @@ def paint_runs(labels: npt.NDArray[np.uint8], runs: Runs, values: npt.NDArray[np
         raise ValueError(
             f"runs of {runs.shape} and {values.shape} values do not fit {labels.shape}"
         )
-    for index in np.flatnonzero(values != runs.labels):
-        labels[runs.rows[index], runs.starts[index] : runs.stops[index]] = values[index]
+    _paint(labels, runs.rows, runs.starts, runs.stops, runs.labels, values)
 
 
-def split_at(runs: Runs, label: int, column: float) -> tuple[float, float, float, float]:
-    """How much of a label lies on either side of a column, and where.
+def relabelled(runs: Runs, values: npt.NDArray[np.uint8]) -> Runs:
+    """The runs of the label map once ``paint_runs`` has given its runs these values.
 
-    Args:
-        runs: of a label map.
-        label: which of them.
-        column: as pixels' sides are counted: the pixel in column x covers x to x + 1.
-
-    Returns:
-        The area on the left of it in pixels, and the sum over it of its columns; the same on the
-        right. A run that the column crosses is divided there.
+    Raises:
+        ValueError: there is not one value for each run.
     """
-    found = _split_at(runs.starts, runs.stops, runs.labels, np.uint8(label), float(column))
-    return tuple(float(each) for each in found)  # type: ignore[return-value]
+    if values.shape != runs.labels.shape or values.dtype != np.uint8:
+        raise ValueError(f"{len(runs.labels)} runs need as many uint8, not {values.shape}")
+    if np.array_equal(values, runs.labels):
+        return runs
+    begins = np.ones(len(values), np.bool_)
+    begins[1:] = (values[1:] != values[:-1]) | (runs.rows[1:] != runs.rows[:-1])
+    ends = np.roll(begins, -1)  # the first one begins, so that the last one ends
+    return Runs(
+        runs.rows[begins], runs.starts[begins], runs.stops[ends], values[begins], runs.shape
+    )
 
 
 def _check(labels: npt.NDArray[np.uint8]) -> None:
@@ -161,17 +162,10 @@ def _find_runs(labels, words, places, values):
 
 
 @kernel
-def _split_at(starts, stops, labels, label, column):
-    left, left_sum, right, right_sum = 0.0, 0.0, 0.0, 0.0
-    for run in range(len(labels)):
-        if labels[run] == label:
-            start, stop = np.float64(starts[run]), np.float64(stops[run])
-            middle = min(max(column, start), stop)
-            left += middle - start
-            left_sum += (middle - start) * (start + middle) / 2
-            right += stop - middle
-            right_sum += (stop - middle) * (middle + stop) / 2
-    return left, left_sum, right, right_sum
+def _paint(labels, rows, starts, stops, before, values):
+    for run in range(len(rows)):
+        if values[run] != before[run]:
+            labels[rows[run], starts[run] : stops[run]] = values[run]
 
 
 @kernel

@@ -72,15 +72,28 @@ def class_sums(
 
 @kernel
 def _class_sums(probabilities, labels, sums):
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            mine = labels[y, x]
-            sums[mine, 0] += 1
-            sums[mine, 1] += probabilities[y, x, mine]
-            for label in range(probabilities.shape[2]):
+    """Over the image by column first, which vector instructions can do; inside masks by stretch."""
+    height, width, classes = probabilities.shape
+    whole, unsure = np.zeros((2, width, classes), np.float64)
+    for y in range(height):
+        for x in range(width):
+            for label in range(classes):
                 share = np.float64(probabilities[y, x, label])
-                sums[label, 2] += share
-                sums[label, 3] += share * (1 - share)
+                whole[x, label] += share
+                unsure[x, label] += share * (1 - share)
+        first, mine, within = 0, labels[y, 0], 0.0
+        for x in range(width):
+            if labels[y, x] != mine:
+                sums[mine, 0] += x - first
+                sums[mine, 1] += within
+                first, mine, within = x, labels[y, x], 0.0
+            within += probabilities[y, x, mine]
+        sums[mine, 0] += width - first
+        sums[mine, 1] += within
+    for x in range(width):
+        for label in range(classes):
+            sums[label, 2] += whole[x, label]
+            sums[label, 3] += unsure[x, label]
 
 
 @kernel
@@ -88,17 +101,21 @@ def _sum_integers(pixels, swapped, rows, starts, stops, values, sums):
     for run in range(len(rows)):
         if values[run] == 0:
             continue
-        y = rows[run]
-        for first in range(starts[run], stops[run], _STRETCH):
-            total = np.uint32(0)
-            if swapped:
-                for x in range(first, min(first + _STRETCH, stops[run])):
-                    pixel = np.uint16(pixels[y, x])
-                    total += np.uint32(np.uint16((pixel >> 8) | (pixel << 8)))
+        line = pixels[rows[run], starts[run] : stops[run]]
+        for first in range(0, len(line), _STRETCH):
+            stretch = line[first : first + _STRETCH]
+            if swapped:  # its bytes are swapped once, in their sums
+                low, high = np.uint32(0), np.uint32(0)
+                for x in range(len(stretch)):
+                    low += np.uint32(stretch[x] >> 8)
+                    high += np.uint32(stretch[x] & 255)
+                total = np.float64(high) * 256 + np.float64(low)
             else:
-                for x in range(first, min(first + _STRETCH, stops[run])):
-                    total += np.uint32(pixels[y, x])
-            sums[values[run]] += np.float64(total)
+                plain = np.uint32(0)
+                for x in range(len(stretch)):
+                    plain += np.uint32(stretch[x])
+                total = np.float64(plain)
+            sums[values[run]] += total
 
 
 @kernel

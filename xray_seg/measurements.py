@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .anatomy import HEART, LUNGS, ORGANS, PARTS, Part
+from .anatomy import HEART, LUNGS, ORGANS, PARTS, Organ
 from .sides import Sides, find_sides, has_both_sides, midline
 
 if TYPE_CHECKING:
@@ -223,24 +223,21 @@ def _as_stored(parts: npt.NDArray[np.uint8]) -> Sides:
 
 
 def _measure_areas(sides: Sides, found: _Found) -> None:
-    lengths = sides.runs.lengths
-    for counts, of in (
-        (np.bincount(sides.runs.labels, lengths, 256), ORGANS),
-        (np.bincount(sides.parts, lengths, 256), _SIDED),
-    ):
-        for each in of:
-            count = int(counts[each.label]) or None
-            name = column_name(each.name, "area")
-            found.put_area(name, count, f"no {each.name} found")
+    counts = sides.moments.area
+    for organ in ORGANS:
+        count = sum(int(counts[part.label]) for part in PARTS if part.organ is organ)
+        found.put_area(column_name(organ.name, "area"), count or None, f"no {organ.name} found")
+    for part in _SIDED:
+        count = int(counts[part.label])
+        found.put_area(column_name(part.name, "area"), count or None, f"no {part.name} found")
 
 
 def _measure_widths(sides: Sides, found: _Found) -> None:
-    runs = sides.runs
-    heart = _extent(runs, runs.labels == HEART.label)
+    heart = _extent(sides, HEART)
     thorax, why = None, "no lungs found"
     if found.has(LUNGS.name):
-        thorax = _extent(runs, runs.labels == LUNGS.label)
-        if not has_both_sides(runs, sides.middle):
+        thorax = _extent(sides, LUNGS)
+        if not has_both_sides(sides.runs, sides.middle):
             thorax, why = None, _ONE_SIDE  # one lung's width is not the thorax's
     for name, line, reason in (("heart", heart, "no heart found"), ("thorax", thorax, why)):
         width = line.width if line else None
@@ -252,44 +249,31 @@ def _measure_widths(sides: Sides, found: _Found) -> None:
     found.put("cardiothoracic_ratio", ratio, why if heart else "no heart found")
 
 
-def _extent(runs: Runs, mine: npt.NDArray[np.bool_]) -> Line | None:
+def _extent(sides: Sides, organ: Organ) -> Line | None:
     """From the first to the last column; each end in the middle row of those that reach it."""
-    if not mine.any():
+    parts = [part.label for part in PARTS if part.organ is organ]
+    if not sides.moments.area[parts].any():
         return None
-    starts, stops, rows = runs.starts[mine], runs.stops[mine], runs.rows[mine]
-    ends = []
-    for column, reached in (
-        (int(starts.min()), starts == starts.min()),
-        (int(stops.max()) - 1, stops == stops.max()),
-    ):
-        at = rows[reached]
-        ends.append((column, int(at[len(at) // 2])))
-    return Line(ends[0], ends[1])
+    runs, mine = sides.runs, sides.runs.labels == organ.label
+    first, last = int(sides.moments.x0[parts].min()), int(sides.moments.x1[parts].max())
+    right, left = (
+        runs.rows[mine & reaches] for reaches in (runs.starts == first, runs.stops == last)
+    )
+    return Line((first, int(right[len(right) // 2])), (last - 1, int(left[len(left) // 2])))
 
 
 def _measure_boxes(sides: Sides, found: _Found) -> None:
+    there = sides.moments
+    corners = there.x0, there.y0, there.x1, there.y1
     for part in PARTS:
-        box = _box(sides, part)
+        is_found = bool(there.area[part.label])
+        box = [int(corner[part.label]) if is_found else None for corner in corners]
         reason = f"no {part.name} found"
-        for corner, value in zip(_BOX, box or (None,) * 4, strict=True):
+        for corner, value in zip(_BOX, box, strict=True):
             found.put(column_name(part.name, corner), value, reason)
         if part in _LUNGS:
-            height = box[3] - box[1] if box else None
+            height = int(there.y1[part.label] - there.y0[part.label]) if is_found else None
             found.put_height(column_name(part.name, "height"), height, reason)
-
-
-def _box(sides: Sides, part: Part) -> tuple[int, int, int, int] | None:
-    mine = sides.parts == part.label
-    if not mine.any():
-        return None
-    runs = sides.runs
-    rows = runs.rows[mine]
-    return (
-        int(runs.starts[mine].min()),
-        int(rows[0]),
-        int(runs.stops[mine].max()),
-        int(rows[-1]) + 1,
-    )
 
 
 def _measure_greys(runs: Runs, pixels: npt.NDArray[Any] | None, found: _Found) -> None:

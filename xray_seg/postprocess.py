@@ -24,59 +24,74 @@ Values = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 
-def clean(labels: Values) -> None:
+def clean(labels: Values) -> Runs:
     """Remove specks and fill holes of an (H, W) uint8 label map, in place.
 
     Kept are the largest heart, the two largest clavicles, and the lung pixels of the two pieces
     of lungs and clavicles together that hold most of them: a clavicle cuts the apex off its lung,
     which is still lung. What is removed becomes what surrounds it.
+
+    Returns:
+        The runs of the cleaned map.
     """
-    from .kernels import find_runs, paint_runs
+    from .kernels import connect, find_runs, paint_runs, relabelled
 
-    runs = find_runs(labels)
-    values = runs.labels.copy()
-    _drop_specks(runs, values, HEART, (HEART,))
-    _drop_specks(runs, values, CLAVICLES, (CLAVICLES,))
-    _drop_specks(runs, values, LUNGS, (LUNGS, CLAVICLES))
-    _fill_holes(runs, values)
-    paint_runs(labels, runs, values)
+    found = find_runs(labels)
+    runs = replace(found, labels=found.labels.copy())  # labels are changed, places are not
+    alike = connect(runs, _EACH)
+    _drop_specks(runs, alike, HEART)
+    _drop_specks(runs, alike, CLAVICLES)
+    _drop_specks(runs, connect(runs, _CHEST), LUNGS)
+    _fill_holes(runs)
+    paint_runs(labels, found, runs.labels)
+    return relabelled(found, runs.labels)
 
 
-def _drop_specks(runs: Runs, values: Values, organ: Organ, joined: tuple[Organ, ...]) -> None:
-    """Turn an organ's pixels outside its largest pieces into background.
-
-    Pieces are those of the ``joined`` organs together, and rank by their pixels of ``organ``.
-    """
-    from .kernels import connect
-
-    mine = values == organ.label
-    if not mine.any():
-        return
+def _groups(*organs: Organ) -> Ints:
+    """Groups of labels, as ``connect`` takes them: some organs, and all else."""
     group = np.zeros(256, np.int64)
-    group[[each.label for each in joined]] = 1
-    pieces = connect(replace(runs, labels=values), group)
-    areas = np.bincount(pieces[mine], runs.lengths[mine], pieces.max() + 1)
-    largest = np.argsort(-areas, kind="stable")[: organ.pieces]
-    kept = largest[areas[largest] >= SPECK_SHARE * areas[largest[0]]]
-    values[mine & ~np.isin(pieces, kept)] = BACKGROUND
+    group[[organ.label for organ in organs]] = 1
+    return group
 
 
-def _fill_holes(runs: Runs, values: Values) -> None:
+#: Each label for itself; lungs and clavicles together.
+_EACH, _CHEST = np.arange(256), _groups(LUNGS, CLAVICLES)
+
+
+def _drop_specks(runs: Runs, pieces: Ints, organ: Organ) -> None:
+    """Turn an organ's runs outside its largest pieces into background.
+
+    Pieces may be those of more organs together; they rank by their pixels of ``organ``.
+    """
+    from .kernels import split_pieces
+
+    areas = split_pieces(runs, pieces, organ.label)[:, 0]
+    some = np.flatnonzero(areas)
+    largest = some[np.argsort(-areas[some], kind="stable")][: organ.pieces]
+    kept = largest[areas[largest] >= SPECK_SHARE * areas[largest[:1]]]
+    if len(kept) < len(some):
+        speck = np.ones(len(areas), np.bool_)
+        speck[kept] = False
+        runs.labels[speck[pieces] & (runs.labels == organ.label)] = BACKGROUND
+
+
+def _fill_holes(runs: Runs) -> None:
     """Give background that organs enclose the label that it shares most of its border with."""
     from .kernels import connect, neighbours
 
-    group = np.ones(256, np.int64)
-    group[BACKGROUND] = 0
-    pieces = connect(replace(runs, labels=values), group)
+    values = runs.labels
     empty = values == BACKGROUND
+    pieces = connect(runs, (_EACH != BACKGROUND).astype(np.int64))
     rows, columns = runs.shape
     at_border = (
         (runs.rows == 0) | (runs.rows == rows - 1) | (runs.starts == 0) | (runs.stops == columns)
     )
-    holes = np.setdiff1d(pieces[empty], pieces[empty & at_border])
+    enclosed = np.ones(int(pieces.max()) + 1, np.bool_)
+    enclosed[pieces[at_border | ~empty]] = False
+    holes = np.flatnonzero(enclosed)
     if not len(holes):
         return
-    borders = np.zeros((pieces.max() + 1, 256), np.int64)
+    borders = np.zeros((len(enclosed), 256), np.int64)
     one, other, sides = neighbours(runs)
     for inside, outside in ((one, other), (other, one)):
         edge = empty[inside] & ~empty[outside]

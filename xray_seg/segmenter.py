@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,10 @@ from .quality import Quality, assess
 from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
-from .sides import Sides, find_sides
+from .sides import Sides, find_sides, sides_of
+
+if TYPE_CHECKING:
+    from .kernels import Runs
 
 #: A radiograph, an array, a path, a file's bytes, or a file open for reading in binary.
 Source = Radiograph | npt.NDArray[Any] | str | PathLike[str] | bytes | BinaryIO
@@ -37,17 +40,19 @@ class Segmentation:
             2 heart, 3 lungs.
         probabilities: (h, w, 4) float32 on the part of the network's grid that it covers.
         model: what it was segmented with, where known.
+        runs: of ``labels``, where known already.
     """
 
     radiograph: Radiograph
     labels: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
     model: Model | None = None
+    runs: Runs | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def sides(self) -> Sides:
         """Right and left, told apart."""
-        return find_sides(self.labels)
+        return sides_of(self.runs) if self.runs else find_sides(self.labels)
 
     @cached_property
     def measurements(self) -> Measurements:
@@ -182,5 +187,4 @@ def restore(
 
     inside = fitted.box.crop(probabilities)
     labels = upsample_argmax(inside, shape or fitted.radiograph.shape)
-    clean(labels)
-    return Segmentation(fitted.radiograph, labels, inside, model)
+    return Segmentation(fitted.radiograph, labels, inside, model, clean(labels))

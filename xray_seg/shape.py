@@ -98,18 +98,14 @@ class _Box:
 
     @classmethod
     def of(cls, sides: Sides, label: int) -> _Box | None:
-        mine = sides.parts == label
-        if not mine.any():
+        found = sides.moments
+        area = float(found.area[label])
+        if not area:
             return None
-        runs = sides.runs
-        rows, starts, stops = runs.rows[mine], runs.starts[mine], runs.stops[mine]
-        lengths = stops - starts
-        return cls(
-            float(lengths.sum()),
-            float(np.average((starts + stops) / 2, weights=lengths)),
-            float(np.average(rows + 0.5, weights=lengths)),
-            (int(starts.min()), int(rows[0]), int(stops.max()), int(rows[-1]) + 1),
-        )
+        corners = found.x0[label], found.y0[label], found.x1[label], found.y1[label]
+        x0, y0, x1, y1 = (int(corner) for corner in corners)
+        x, y = found.x_twice[label] / (2 * area), found.y_sum[label] / area + 0.5
+        return cls(area, float(x), float(y), (x0, y0, x1, y1))
 
     def joined(self, other: _Box) -> _Box:
         area = self.area + other.area

@@ -7,7 +7,8 @@ right lung lies on the left of the image.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from .anatomy import BACKGROUND, CLAVICLES, HEART, LUNGS, ORGANS, part_of
 
 if TYPE_CHECKING:
-    from .kernels import Runs
+    from .kernels import Moments, Runs
 
 #: The least share of the lungs that counts as a lung of its own. In 222 SCR cases the smaller
 #: lung has 0.35 of both.
@@ -38,6 +39,13 @@ class Sides:
     runs: Runs
     parts: npt.NDArray[np.uint8]
     middle: float
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Areas, places and extents of the parts, by their labels."""
+        from .kernels import moments
+
+        return moments(self.runs, self.parts)
 
 
 def split_sides(labels: npt.NDArray[np.uint8], sides: Sides | None = None) -> npt.NDArray[np.uint8]:
@@ -64,26 +72,33 @@ def find_sides(labels: npt.NDArray[np.uint8]) -> Sides:
     """Tell the side of each run of an (H, W) uint8 label map of organs."""
     from .kernels import find_runs
 
-    runs = find_runs(labels)
+    return sides_of(find_runs(labels))
+
+
+def sides_of(runs: Runs) -> Sides:
+    """The same, where the runs of the label map are known already."""
     middle = midline(runs)
     pieces = _chest_pieces(runs)
+    right, left, joined = _shares(runs, pieces, middle)
     paired = (runs.labels == CLAVICLES.label) | (runs.labels == LUNGS.label)
-    on_right = np.clip(middle - runs.starts, 0, runs.lengths)  # of the patient: left in the image
-    right, whole, joined = _shares(runs, pieces, paired, on_right)
-    runs, index = _cut(runs, paired & joined[pieces], round(middle))
-    pieces, paired = pieces[index], paired[index]
-    is_left = np.where(
-        joined[pieces], runs.starts + runs.stops > 2 * middle, 2 * right[pieces] < whole[pieces]
-    )
-    parts = np.full(len(runs.labels), BACKGROUND, np.uint8)
+    is_left = (left > right)[pieces]
+    divided = paired & joined[pieces]
+    if divided.any():
+        runs, index = _cut(runs, divided, round(middle))
+        is_left = np.where(divided[index], runs.starts + runs.stops > 2 * middle, is_left[index])
+    return Sides(runs, _PART_LABELS[runs.labels, is_left.view(np.uint8)], middle)
+
+
+def _part_labels() -> npt.NDArray[np.uint8]:
+    """(256, 2) the label of the part that a label stands for on the right and on the left."""
+    table = np.full((256, 2), BACKGROUND, np.uint8)
     for organ in ORGANS:
-        mine = runs.labels == organ.label
-        if organ.pieces == 1:
-            parts[mine] = part_of(organ).label
-        else:
-            parts[mine & ~is_left] = part_of(organ, "right").label
-            parts[mine & is_left] = part_of(organ, "left").label
-    return Sides(runs, parts, middle)
+        sides = ("right", "left") if organ.pieces > 1 else ("", "")
+        table[organ.label] = [part_of(organ, side).label for side in sides]
+    return table
+
+
+_PART_LABELS = _part_labels()
 
 
 def midline(runs: Runs) -> float:
@@ -120,13 +135,12 @@ def has_both_sides(runs: Runs, middle: float) -> bool:
 
 
 def _rough_middle(runs: Runs) -> float:
-    from .kernels import split_at
+    from .kernels import split_at, split_pieces
 
     heart, heart_sum, _, _ = split_at(runs, HEART.label, runs.shape[1])
     if heart:
         return heart_sum / heart
-    lungs = runs.labels == LUNGS.label
-    areas = np.bincount(_chest_pieces(runs)[lungs], runs.lengths[lungs])
+    areas = split_pieces(runs, _chest_pieces(runs), LUNGS.label)[:, 0]
     if np.count_nonzero(areas >= max(1.0, SIDE_SHARE * areas.sum())) < 2:
         return runs.shape[1] / 2
     area, columns, _, _ = split_at(runs, LUNGS.label, runs.shape[1])
@@ -143,17 +157,18 @@ def _chest_pieces(runs: Runs) -> Ints:
 
 
 def _shares(
-    runs: Runs, pieces: Ints, paired: npt.NDArray[np.bool_], on_right: npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
-    """By piece: its pixels on the right, all of them, and whether it holds two lungs."""
-    count = int(pieces.max()) + 1
-    right = np.bincount(pieces[paired], on_right[paired], count)
-    whole = np.bincount(pieces[paired], runs.lengths[paired], count)
-    lungs = runs.labels == LUNGS.label
-    lung_right = np.bincount(pieces[lungs], on_right[lungs], count)
-    lung_left = np.bincount(pieces[lungs], runs.lengths[lungs], count) - lung_right
-    least = max(1.0, SIDE_SHARE * runs.lengths[lungs].sum())
-    return right, whole, (lung_right >= least) & (lung_left >= least)
+    runs: Runs, pieces: Ints, middle: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """By piece: its pixels on the right and on the left, and whether it holds two lungs.
+
+    The patient's right is the left of the image.
+    """
+    from .kernels import split_pieces
+
+    lungs = split_pieces(runs, pieces, LUNGS.label, middle)
+    right, left = (lungs + split_pieces(runs, pieces, CLAVICLES.label, middle)).T
+    least = max(1.0, SIDE_SHARE * lungs.sum())
+    return right, left, (lungs >= least).all(axis=1)
 
 
 def _cut(runs: Runs, chosen: npt.NDArray[np.bool_], column: int) -> tuple[Runs, Ints]:
