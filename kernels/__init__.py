@@ -12,7 +12,9 @@ from .components import paint_runs as paint_runs
 from .components import relabelled as relabelled
 from .contours import simplify as simplify
 from .contours import trace as trace
+from .deflate import deflate as deflate
 from .intensity import class_sums as class_sums
+from .intensity import stretch as stretch
 from .intensity import sum_runs as sum_runs
 from .masks import merge_masks as merge_masks
 from .moments import Moments as Moments

@@ -30,14 +30,21 @@ def trace(labels: npt.NDArray[np.uint8], label: int) -> list[Ints]:
     """
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise ValueError(f"a 2-D uint8 label map is needed, not {labels.dtype} {labels.shape}")
+    mine = labels == label
+    rows, columns = (np.flatnonzero(mine.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return []
+    top, left = rows[0], columns[0]
+    mine = mine[top : rows[-1] + 1, left : columns[-1] + 1]
     # A frame of pixels without the label saves asking for the border at every step.
-    inside = np.zeros((labels.shape[0] + 2, labels.shape[1] + 2), np.uint8)
-    np.equal(labels, label, out=inside[1:-1, 1:-1].view(np.bool_))
+    inside = np.zeros((mine.shape[0] + 2, mine.shape[1] + 2), np.uint8)
+    inside[1:-1, 1:-1] = mine
     corners, rings = _count(inside)
     points = np.empty((corners, 2), np.int64)
     stops = np.empty(rings, np.int64)
     found = _trace(inside, points, stops)
-    return np.split(points, stops[: found - 1]) if found else []
+    points += (left, top)
+    return np.split(points, stops[: found - 1])
 
 
 def simplify(points: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:

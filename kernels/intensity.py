@@ -45,6 +45,28 @@ def sum_runs(
     return sums
 
 
+def stretch(values: npt.NDArray[np.float32], black: float, white: float) -> npt.NDArray[np.uint8]:
+    """Map ``black`` to 0 and ``white`` to 255, either of which may be the greater, and clip.
+
+    Args:
+        values: (H, W) float32.
+        black: the value that becomes 0.
+        white: the value that becomes 255; if it is the same, everything becomes 0.
+
+    Returns:
+        (H, W) uint8, rounded down.
+
+    Raises:
+        ValueError: other types.
+    """
+    if values.ndim != 2 or values.dtype != np.float32:
+        raise ValueError(f"stretch needs (H, W) float32, not {values.dtype} {values.shape}")
+    out = np.empty(values.shape, np.uint8)
+    scale = 255 / (white - black) if white != black else 0.0
+    _stretch(values, np.float32(black), np.float32(scale), out)
+    return out
+
+
 def class_sums(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
@@ -68,6 +90,14 @@ def class_sums(
     sums = np.zeros((probabilities.shape[2], 4), np.float64)
     _class_sums(probabilities, labels, sums)
     return sums
+
+
+@kernel
+def _stretch(values, black, scale, out):
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            value = (values[y, x] - black) * scale
+            out[y, x] = np.uint8(min(max(value, np.float32(0)), np.float32(255)))
 
 
 @kernel

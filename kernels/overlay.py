@@ -24,25 +24,29 @@ def blend(
         (h, w, 3) uint8.
 
     Raises:
-        ValueError: shapes or types that do not fit, or a label without a colour.
+        ValueError: shapes or types that do not fit, more than 128 classes, or a label without a
+            colour.
     """
     if grey.ndim != 2 or labels.ndim != 2 or 0 in grey.shape or 0 in labels.shape:
         raise ValueError(f"grey {grey.shape} and labels {labels.shape} must be non-empty and 2-D")
     if grey.dtype != np.uint8 or labels.dtype != np.uint8 or colours.dtype != np.uint8:
         raise ValueError("grey, labels and colours must be uint8")
+    if len(colours) > 128:
+        raise ValueError(f"{len(colours)} classes are more than 128")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be 0 to 1, not {opacity}")
     if int(labels.max()) >= len(colours):
         raise ValueError(f"label {labels.max()} has no colour; {len(colours)} are given")
-    out = np.empty((*grey.shape, 3), np.uint8)
-    _blend(grey, labels, _mixtures(colours, opacity), out)
-    return out
+    height, width = grey.shape
+    words = np.empty((height, 3 * -(-width // 4)), np.uint32)
+    _blend(grey, labels, _mixtures(colours, opacity), words)
+    return words.view(np.uint8)[:, : 3 * width].reshape(height, width, 3)
 
 
 def _mixtures(colours: npt.NDArray[np.uint8], opacity: float) -> npt.NDArray[np.uint32]:
     """(classes, 2, 256) what each grey becomes inside each class and on its outline.
 
-    Red, green and blue are the lowest three bytes of each number.
+    Red, green and blue are the lowest three bytes of each number. Background has no outline.
     """
     grey = np.arange(256)[None, :, None]
     mixed = grey * (1 - opacity) + colours[:, None].astype(float) * opacity
@@ -50,43 +54,55 @@ def _mixtures(colours: npt.NDArray[np.uint8], opacity: float) -> npt.NDArray[np.
     inside = (mixed + 0.5).astype(np.uint32)
     outline = np.broadcast_to(colours[:, None], inside.shape).astype(np.uint32)
     both = np.stack([inside, outline], axis=1)
+    both[0, 1] = both[0, 0]
     red, green, blue = (both[..., channel] for channel in range(3))
     return (red | green << 8 | blue << 16).astype(np.uint32)
 
 
 @kernel
-def _blend(grey, labels, mixtures, out):
+def _blend(grey, labels, mixtures, words):
     height, width = grey.shape
     columns = np.empty(width, np.int64)
     for x in range(width):
         columns[x] = (2 * x + 1) * labels.shape[1] // (2 * width)
-    above = np.empty(width, np.uint8)  # labels of three rows of the picture
-    here, below = np.empty_like(above), np.empty_like(above)
-    edge = np.empty(width, np.uint8)
-    _sample(labels, 0, height, columns, here)
-    below[:] = here
+    lines = np.empty((3, width + 2), np.uint8)  # labels of three rows of the picture
+    _sample(labels, 0, height, columns, lines[0])
+    lines[2] = lines[0]
+    places = np.zeros(-(-width // 4) * 4, np.uint16)
+    colours = mixtures.reshape(-1)
     for y in range(height):
-        above, here, below = here, below, above
-        if y == 0:
-            above[:] = here
-        _sample(labels, min(y + 1, height - 1), height, columns, below)
+        _sample(labels, min(y + 1, height - 1), height, columns, lines[(y + 1) % 3])
+        above, here, below = lines[(y + 2) % 3], lines[y % 3], lines[(y + 1) % 3]
         for x in range(width):
-            edge[x] = (above[x] != here[x]) | (below[x] != here[x])
-        for x in range(width - 1):
-            step = np.uint8(here[x] != here[x + 1])
-            edge[x] |= step
-            edge[x + 1] |= step
-        for x in range(width):
-            label = here[x]
-            colour = mixtures[label, edge[x] if label else 0, grey[y, x]]
-            out[y, x, 0] = colour & 255
-            out[y, x, 1] = (colour >> 8) & 255
-            out[y, x, 2] = (colour >> 16) & 255
+            mine = here[x + 1]
+            upright = (above[x + 1] != mine) | (below[x + 1] != mine)
+            edge = upright | (here[x] != mine) | (here[x + 2] != mine)
+            places[x] = np.uint16(
+                np.uint16(mine) * np.uint16(512)
+                + np.uint16(edge) * np.uint16(256)
+                + np.uint16(grey[y, x])
+            )
+        _pack(colours, places, words[y])
+
+
+@kernel
+def _pack(colours, places, words):
+    """Four pixels into three words at a time: a third of the time of twelve bytes one by one.
+
+    Little-endian, as is everything that the engines run on.
+    """
+    for four in range(len(places) // 4):
+        one, two = colours[places[4 * four]], colours[places[4 * four + 1]]
+        three, last = colours[places[4 * four + 2]], colours[places[4 * four + 3]]
+        words[3 * four] = one | (two << np.uint32(24))
+        words[3 * four + 1] = (two >> np.uint32(8)) | (three << np.uint32(16))
+        words[3 * four + 2] = (three >> np.uint32(16)) | (last << np.uint32(8))
 
 
 @kernel
 def _sample(labels, row, height, columns, line):
-    """The nearest label of each pixel of a row of the picture."""
+    """The nearest label of each pixel of a row of the picture, the outermost ones once more."""
     source = labels[(2 * row + 1) * labels.shape[0] // (2 * height)]
-    for x in range(len(line)):
-        line[x] = source[columns[x]]
+    for x in range(len(columns)):
+        line[x + 1] = source[columns[x]]
+    line[0], line[-1] = line[1], line[-2]

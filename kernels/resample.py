@@ -97,6 +97,7 @@ def _mean_of_whole_rows(source, swapped, out):
     band = rows // height
     sums = np.empty(columns, np.uint32)  # band * 65535 < 2**32 for any height below 65537
     spare = np.empty(columns, np.uint32)
+    edges = _column_edges(columns, width)
     for i in range(height):
         sums[:] = 0
         for y in range(i * band, (i + 1) * band):
@@ -110,7 +111,7 @@ def _mean_of_whole_rows(source, swapped, out):
         if columns % width == 0:
             _fold_columns(sums, spare, band, out[i])
         else:
-            _reduce_columns(sums, columns, width, 1.0 / (columns * band), out[i])
+            _reduce_columns(sums, edges, 1.0 / (columns * band), out[i])
 
 
 @kernel
@@ -118,6 +119,7 @@ def _mean_of_integers(source, swapped, out):
     rows, columns = source.shape
     height, width = out.shape
     sums = np.empty(columns, np.float32)
+    edges = _column_edges(columns, width)
     for i in range(height):
         sums[:] = 0
         first, last = (i * rows) // height, -((-(i + 1) * rows) // height)
@@ -132,7 +134,7 @@ def _mean_of_integers(source, swapped, out):
             else:
                 for x in range(columns):
                     sums[x] += weight * np.float32(source[y, x])
-        _reduce_columns(sums, columns, width, 1.0 / columns, out[i])
+        _reduce_columns(sums, edges, 1.0 / columns, out[i])
 
 
 @kernel
@@ -140,6 +142,7 @@ def _mean_of_floats(source, out):
     rows, columns = source.shape
     height, width = out.shape
     sums = np.empty(columns, np.float64)
+    edges = _column_edges(columns, width)
     for i in range(height):
         sums[:] = 0
         first, last = (i * rows) // height, -((-(i + 1) * rows) // height)
@@ -148,7 +151,7 @@ def _mean_of_floats(source, out):
             weight = overlap / rows
             for x in range(columns):
                 sums[x] += weight * source[y, x]
-        _reduce_columns(sums, columns, width, 1.0 / columns, out[i])
+        _reduce_columns(sums, edges, 1.0 / columns, out[i])
 
 
 @kernel
@@ -185,20 +188,33 @@ def _fold_columns(sums, spare, band, target):
 
 
 @kernel
-def _reduce_columns(sums, columns, width, scale, target):
-    """target[j] = scale * the sums under target column j, times the width that it covers."""
+def _column_edges(columns, width):
+    """By target column: its first and last source column, and how much of each it covers.
+
+    Shares are in units of 1 / width of a source column, so that they are whole numbers; where
+    first and last are the same, the last's is 0.
+    """
+    edges = np.empty((4, width), np.int64)
     for j in range(width):
-        start, stop = j * columns, (j + 1) * columns  # in units of 1 / width of a source column
+        start, stop = j * columns, (j + 1) * columns
         first, last = start // width, (stop - 1) // width
-        if first == last:
-            total = np.float64(sums[first]) * (stop - start)
-        else:
-            between = 0.0
-            for x in range(first + 1, last):
-                between += np.float64(sums[x])
-            total = np.float64(sums[first]) * ((first + 1) * width - start)
-            total += between * width + np.float64(sums[last]) * (stop - last * width)
-        target[j] = total * scale
+        edges[0, j], edges[1, j] = first, last
+        edges[2, j] = min((first + 1) * width, stop) - start
+        edges[3, j] = stop - last * width if last > first else 0
+    return edges
+
+
+@kernel
+def _reduce_columns(sums, edges, scale, target):
+    """target[j] = scale * the sums under target column j, times the width that it covers."""
+    width = len(target)
+    for j in range(width):
+        first, last = edges[0, j], edges[1, j]
+        between = 0.0
+        for x in range(first + 1, last):
+            between += np.float64(sums[x])
+        ends = np.float64(sums[first]) * edges[2, j] + np.float64(sums[last]) * edges[3, j]
+        target[j] = (ends + between * width) * scale
 
 
 @kernel

@@ -17,7 +17,7 @@ from xray_seg.kernels import (
     neighbours,
     paint_runs,
     simplify,
-    split_at,
+    stretch,
     warp,
 )
 
@@ -94,18 +94,22 @@ def test_runs_of_a_map_that_changes_at_every_pixel():
 
 
 @RELAXED
-@given(label_maps(), st.floats(-3, 17))
-def test_split_at(labels, column):
-    """Against shares of pixels: the one that the column crosses lies on both sides."""
-    x = np.broadcast_to(np.arange(labels.shape[1]), labels.shape)[labels == 2]
-    share = np.clip(column - x, 0, 1)
-    expected = (
-        share.sum(),
-        (share * (x + share / 2)).sum(),
-        (1 - share).sum(),
-        ((1 - share) * (x + 1 - (1 - share) / 2)).sum(),
-    )
-    np.testing.assert_allclose(split_at(find_runs(labels), 2, column), expected, atol=1e-9)
+@given(
+    hnp.arrays(np.float32, st.tuples(SIDES, SIDES), elements=st.integers(-99, 99)),
+    st.integers(-50, 50),
+    st.integers(-50, 50),
+)
+def test_stretch(values, black, white):
+    scale = 255 / (white - black) if black != white else 0
+    expected = np.clip((values.astype(float) - black) * scale, 0, 255)
+    found = stretch(values, black, white)
+    assert found.dtype == np.uint8
+    assert (np.abs(found + 0.5 - expected) <= 0.501).all()
+
+
+def test_stretch_refuses():
+    with pytest.raises(ValueError, match="float32"):
+        stretch(np.zeros((2, 2)), 0, 1)
 
 
 @RELAXED

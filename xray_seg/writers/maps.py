@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ from ..errors import OutputError
 from .masks import Masks, naming
 
 if TYPE_CHECKING:
+    from ..kernels import Runs
     from ..segmenter import Segmentation
 
-#: zlib's fastest level; label maps shrink to a few tens of kilobytes at any.
+#: zlib's fastest level, for PNG and probabilities.
 _ZLIB_LEVEL = 1
 _MM_PER_CM = 10
 
@@ -25,9 +26,18 @@ LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 
 
 def save_labels(
-    path: Path, labels: npt.NDArray[np.uint8], spacing: tuple[float, float] | None = None
+    path: Path,
+    labels: npt.NDArray[np.uint8],
+    spacing: tuple[float, float] | None = None,
+    runs: Runs | None = None,
 ) -> None:
     """Write an (H, W) uint8 map as TIFF (with its resolution, where known) or PNG.
+
+    Args:
+        path: its suffix, one of LABEL_SUFFIXES, tells which.
+        labels: the map.
+        spacing: (row, column) distance of pixel centres in mm.
+        runs: of the map, where they are known.
 
     Raises:
         OutputError: another suffix, or the file cannot be written.
@@ -40,7 +50,9 @@ def save_labels(
 
             write_bytes(path, imagecodecs.png_encode(labels, level=_ZLIB_LEVEL))
         else:
-            _write_tiff(path, labels, spacing)
+            from ..kernels import deflate, find_runs
+
+            _write_tiff(path, labels, [deflate(runs or find_runs(labels))], spacing)
 
 
 def save_probabilities(path: Path, segmentation: Segmentation) -> None:
@@ -49,20 +61,25 @@ def save_probabilities(path: Path, segmentation: Segmentation) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    import imagecodecs
+
     from ..kernels import upsample_plane
 
     planes = np.empty((CLASSES, *segmentation.labels.shape), np.uint16)
     for label in range(CLASSES):
         plane = upsample_plane(segmentation.probabilities[..., label], segmentation.labels.shape)
         planes[label] = np.clip(plane * 65535 + 0.5, 0, 65535)
+    # zlib-ng is several times as fast as what tifffile would call.
+    encode = imagecodecs.zlibng_encode if imagecodecs.ZLIBNG.available else imagecodecs.zlib_encode
+    strips = (bytes(encode(plane, level=_ZLIB_LEVEL)) for plane in planes)
     with naming(path):
-        _write_tiff(path, planes, segmentation.radiograph.spacing)
+        _write_tiff(path, planes, strips, segmentation.radiograph.spacing)
 
 
 def labels_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
     """One label map."""
     path = Path(stem + suffix)
-    save_labels(path, masks.labels, masks.segmentation.radiograph.spacing)
+    save_labels(path, masks.labels, masks.segmentation.radiograph.spacing, masks.runs)
     return [path]
 
 
@@ -85,22 +102,18 @@ def probabilities_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
 def _write_tiff(
     path: Path,
     planes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    strips: Iterable[bytes],
     spacing: tuple[float, float] | None,
 ) -> None:
-    import imagecodecs
+    """Planes whose zlib streams are given, a strip each."""
     import tifffile
 
-    # zlib-ng compresses label maps nine times as fast as what tifffile would call.
-    encode = imagecodecs.zlibng_encode if imagecodecs.ZLIBNG.available else imagecodecs.zlib_encode
-    strips = (
-        bytes(encode(plane, level=_ZLIB_LEVEL)) for plane in planes.reshape(-1, *planes.shape[-2:])
-    )
     # TIFF 6.0, section 8: pixels per centimetre, along columns first.
     resolution = (_MM_PER_CM / spacing[1], _MM_PER_CM / spacing[0]) if spacing else None
     with atomic_path(path) as temporary:
         tifffile.imwrite(
             temporary,
-            strips,
+            iter(strips),
             shape=planes.shape,
             dtype=planes.dtype,
             photometric="minisblack",

@@ -16,6 +16,7 @@ from ..anatomy import Part, parts_with
 from ..errors import OutputError
 
 if TYPE_CHECKING:
+    from ..kernels import Runs
     from ..segmenter import Segmentation
 
 
@@ -48,6 +49,16 @@ class Masks:
         from ..sides import split_sides
 
         return split_sides(self.segmentation.labels, self.segmentation.sides)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Of ``labels``."""
+        from ..kernels import find_runs, relabelled
+
+        if self.sides:
+            sides = self.segmentation.sides
+            return relabelled(sides.runs, sides.parts)
+        return self.segmentation.runs or find_runs(self.labels)
 
     @property
     def file_name(self) -> str:

@@ -45,15 +45,11 @@ def render_overlay(
 
 def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
     """(h, w) uint8 picture of a radiograph as it is shown, its longer side ``longest`` at most."""
-    from ..kernels import area_mean
+    from ..kernels import area_mean, stretch
 
     grey = area_mean(radiograph.pixels, fitting(radiograph.shape, longest))
     low, high = np.percentile(grey[::4, ::4], (BLACK_PERCENTILE, WHITE_PERCENTILE))
-    if radiograph.inverted:
-        low, high = high, low
-    grey -= np.float32(low)
-    grey *= np.float32(255 / (high - low) if high != low else 0)
-    return np.clip(grey, 0, 255, out=grey).astype(np.uint8)
+    return stretch(grey, high, low) if radiograph.inverted else stretch(grey, low, high)
 
 
 def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
