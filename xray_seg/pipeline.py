@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 
+from . import crew
 from .fingerprint import fingerprint_of, settings_of
 from .folder_lock import HIDDEN
 from .inputs import Input
@@ -16,6 +18,9 @@ from .parts import Parts
 from .report.fragment import fragment_path
 from .segmenter import Segmenter
 from .stages import run_stages
+
+#: Films from which on processes pay, which take about a second to start.
+MANY = 200
 
 #: Takes what is to do, the output folder, segmenter, options, the summary (for the time that
 #: engines take) and what to call with each record.
@@ -50,7 +55,8 @@ def run_batch(
         options: see BatchOptions.
         journal: of the output folder; gets a record of each input.
         tell: called after each input with its record and the summary so far.
-        stages: what reads, predicts and writes; None for threads of this process.
+        stages: what reads, predicts and writes; None for threads of this process or, from MANY
+            films on, processes.
 
     Returns:
         The summary; with ``interrupted`` set where Ctrl-C ended it early.
@@ -79,7 +85,10 @@ def run_batch(
 
     try:
         todo = _pending(inputs, out, journal, settings, options, settle)
-        (stages or run_stages)(todo, out, segmenter, options, summary, settle)
+        first = list(islice(todo, MANY))
+        in_processes = len(first) == MANY and crew.AVAILABLE
+        stages = stages or (crew.run_in_processes if in_processes else run_stages)
+        stages(chain(first, todo), out, segmenter, options, summary, settle)
     except KeyboardInterrupt:
         summary.interrupted = True
     finally:

@@ -42,8 +42,8 @@ from .segmenter import Segmenter, restore
 from .stores import Remote
 from .writers import save_outputs
 
-#: Of threads that read and write; 0 is usual, 19 the politest.
-_NICE = 5
+#: Of threads and processes that read and write; 0 is usual, 19 the politest.
+NICE = 5
 _IMPORTING = threading.Lock()
 _MEMORY = "not enough memory for it; give fewer --workers, a smaller --batch-size or --max-pixels"
 
@@ -120,7 +120,7 @@ def _give_way() -> None:
     """Let the engine's threads go first: while one of them waits for a core, all wait for it."""
     if sys.platform == "linux":  # elsewhere this would be the whole process
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def _fitted(
@@ -129,10 +129,14 @@ def _fitted(
     """The inputs that could be read; the others are settled at once."""
     for ready in prepared:
         if ready.fitted is None:
-            row = failed_row(ready.item.path, ready.error)
-            settle(Record(ready.item.key, ready.fingerprint, row))
+            settle(unread(ready))
         else:
             yield ready, ready.fitted
+
+
+def unread(ready: Ready) -> Record:
+    """The record of an input that could not be read."""
+    return Record(ready.item.key, ready.fingerprint, failed_row(ready.item.path, ready.error))
 
 
 def _batches(
