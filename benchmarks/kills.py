@@ -1,6 +1,6 @@
 """A batch killed with SIGKILL again and again, beside one that is left alone.
 
-    python benchmarks/kills.py --films 200 --kills 50
+    python benchmarks/kills.py --films 200 --kills 50 [--processes]
 
 Films are phantoms, the engine a stub, everything else is the product. Prints what was counted as
 JSON; the exit status is 1 where the two output folders differ in a byte, a temporary file is left,
@@ -24,11 +24,12 @@ from types import SimpleNamespace
 import imagecodecs
 import numpy as np
 
-from xray_seg import stages
 from xray_seg.atomic import is_temporary
+from xray_seg.crew import run_in_processes
 from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
 from xray_seg.run import run
+from xray_seg.stages import run_stages
 from xray_seg.verify import verify
 
 
@@ -53,23 +54,18 @@ def make_films(folder: Path, count: int) -> None:
         (folder / f"{number:04d}.png").write_bytes(imagecodecs.png_encode(each))
 
 
-def segment(films: Path, out: Path, log: Path | None = None) -> None:
-    """A whole run; the name of each film whose masks are made goes into the log first."""
-    save = stages.save_outputs
-    if log:
-
-        def logged(folder: Path, key: str, *rest: object) -> list[Path]:
-            with log.open("a") as file:
-                file.write(f"{key}\n")
-            return save(folder, key, *rest)
-
-        stages.save_outputs = logged
+def segment(films: Path, out: Path, processes: bool) -> None:
+    """A whole run, its readers and writers threads or processes."""
     model = SimpleNamespace(sha256="0" * 64, name="stub")
     stub = SimpleNamespace(engine=StubEngine(), model=model)
-    try:
-        run([str(films)], out, stub, BatchOptions(workers=1, batch_size=1))
-    finally:
-        stages.save_outputs = save
+    stages = run_in_processes if processes else run_stages
+    run([str(films)], out, stub, BatchOptions(workers=1, batch_size=1), stages=stages)
+
+
+def states(out: Path, keys: set[str]) -> dict[Path, tuple[int, int]]:
+    """Inode and time of the label maps of some films, which change if they are written again."""
+    paths = [out / "labels" / f"{key}.tif" for key in keys]
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
 def finished(out: Path) -> set[str]:
@@ -89,17 +85,17 @@ def wait_for_lines(out: Path, lines: int, child: int) -> None:
         time.sleep(0.001)
 
 
-def kill_again_and_again(films: Path, out: Path, log: Path, kills: int) -> dict:
+def kill_again_and_again(films: Path, out: Path, kills: int, processes: bool) -> dict:
     """Runs killed at random moments until ``kills`` were, then one to the end."""
     chance = random.Random(1)  # noqa: S311 - it must repeat
     count = len(list(films.iterdir()))
     again = temporaries = within = 0
     for kill in range(kills + 1):
         before = finished(out)
-        log.write_text("")
+        known = states(out, before)
         child = os.fork()
         if child == 0:
-            segment(films, out, log)
+            segment(films, out, processes)
             os._exit(0)
         if kill < kills:
             # On average a run does its share of what is left; some are killed before they begin.
@@ -108,7 +104,7 @@ def kill_again_and_again(films: Path, out: Path, log: Path, kills: int) -> dict:
             time.sleep(chance.uniform(0, 0.05))
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        again += len(before & set(log.read_text().split()))
+        again += sum(known[path] != state for path, state in states(out, before).items())
         within += 0 < len(finished(out)) < count
         temporaries += any(is_temporary(path.name) for path in out.rglob("*"))
     return {
@@ -124,13 +120,16 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ask.add_argument("--films", type=int, default=200)
     ask.add_argument("--kills", type=int, default=50)
+    ask.add_argument("--processes", action="store_true", help="as from 200 films on")
     given = ask.parse_args()
     with tempfile.TemporaryDirectory() as place:
         films, alone, killed = (Path(place, name) for name in ("films", "alone", "killed"))
         make_films(films, given.films)
-        segment(films, Path(place, "warm"))  # kernels are compiled or loaded before the forks
-        segment(films, alone)
-        report = kill_again_and_again(films, killed, Path(place, "log"), given.kills)
+        segment(
+            films, Path(place, "warm"), False
+        )  # kernels are compiled or loaded before the forks
+        segment(films, alone, False)
+        report = kill_again_and_again(films, killed, given.kills, given.processes)
         report |= compare(alone, killed, given.films)
     print(json.dumps(report))
     sound = all(report[name] == 0 for name in report if name.startswith(("finished", "at_the_end")))

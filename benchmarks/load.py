@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+from memory import resident_mib
 
 from xray_seg import Segmenter
 from xray_seg.options import BatchOptions
@@ -59,10 +59,9 @@ def make_films(folder: Path, count: int, size: int) -> None:
 
 
 def now() -> dict[str, float]:
-    """Resident memory in MiB and open file descriptors of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    """Memory in MiB with that of children, and open file descriptors of this process."""
     return {
-        "rss_mib": pages * os.sysconf("SC_PAGESIZE") / 2**20,
+        "mib": resident_mib(),
         "files": len(list(Path("/proc/self/fd").iterdir())),
     }
 

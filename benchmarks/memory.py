@@ -8,10 +8,11 @@ are the real ones. Films are raw, 2048 x 2048, masks and overlays are written.
 
 from __future__ import annotations
 
-import resource
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import click
@@ -38,13 +39,39 @@ def main(counts: tuple[int, ...], folder: Path | None) -> None:
         click.echo(f"{count} films: {done.stdout.strip()} MiB at most")
 
 
+def resident_mib() -> float:
+    """Memory of this process and its children; what they share counts once (Pss, proc(5))."""
+    me = os.getpid()
+    children = (path.read_text() for path in Path(f"/proc/{me}/task").glob("*/children"))
+    total = 0
+    for process in [str(me), *" ".join(children).split()]:
+        try:
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        except OSError:  # it has just ended
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
+
+
 def _peak_mib(folder: Path, count: int) -> int:
     segmenter = Segmenter()
     segmenter.engine = StubEngine(segmenter.engine.size)
-    summary = run([str(folder / "films")], folder / "masks", segmenter, BatchOptions())
+    seen, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            seen.append(resident_mib())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        summary = run([str(folder / "films")], folder / "masks", segmenter, BatchOptions())
+    finally:
+        done.set()
+        watcher.join()
     if summary.done != count:
         raise SystemExit(f"{summary.done} of {count} films were done")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return round(max(seen))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,10 @@ from xray_seg.folder_lock import alone
 ROOT = Path(__file__).parents[1]
 
 
-def test_killed_again_and_again_a_batch_ends_as_if_left_alone():
-    command = [sys.executable, ROOT / "benchmarks" / "kills.py", "--films", "40", "--kills", "8"]
+@pytest.mark.parametrize("how", [[], ["--processes"]])
+def test_killed_again_and_again_a_batch_ends_as_if_left_alone(how):
+    script = ROOT / "benchmarks" / "kills.py"
+    command = [sys.executable, script, "--films", "40", "--kills", "8", *how]
     done = subprocess.run(
         command,
         capture_output=True,
