@@ -11,10 +11,11 @@ import click
 
 from ..network import FILTERS
 from ..recipe import PHANTOM_POOL, RECIPES
-from .options import positive
+from .options import positive, shard
 
 if TYPE_CHECKING:
     from ..dataset import Case, Split
+    from ..hosts import Hosts
     from ..recipe import Recipe
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
@@ -69,6 +70,14 @@ def _read_fold(
 @click.option(
     "--devices", type=click.IntRange(1), help="GPUs that share each batch, by JAX. [1, without JAX]"
 )
+@click.option(
+    "--host",
+    type=shard,
+    metavar="I/N",
+    help="This host is the I-th of N that share each batch, and run the same command. Each has "
+    "--devices GPUs.",
+)
+@click.option("--coordinator", metavar="ADDRESS:PORT", help="The first host's; its port is free.")
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
 @click.option("--finish", is_flag=True, help="Train no more: score and export what is there.")
 def command(
@@ -81,6 +90,8 @@ def command(
     fold: tuple[int, int] | None,
     spacing: float | None,
     devices: int | None,
+    host: tuple[int, int] | None,
+    coordinator: str | None,
     resume: bool,
     finish: bool,
     **changes: Any,
@@ -99,6 +110,7 @@ def command(
     from . import console
     from .metrics import show
 
+    hosts = _hosts(host, coordinator)
     given = {key: value for key, value in changes.items() if value is not None}
     if precision is None and (resume or finish) and (out / RECORD_FILE).exists():
         given["precision"] = read_record(out)["recipe"]["precision"]  # of another machine, maybe
@@ -110,8 +122,11 @@ def command(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--size") from error
     split = _split(find_cases(images, masks), recipe, fold, chosen.seed)
-    console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
-    _train(out, split, chosen, devices, resume, finish)
+    if hosts.first:
+        console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
+    _train(out, split, chosen, devices or (1 if host else None), hosts, resume, finish)
+    if not hosts.first:
+        return
     seen = read_record(out).get("held_out_but_trained_before")
     if seen:
         console.doubt(
@@ -133,15 +148,34 @@ def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: i
     return split_cases(cases, seed, *(STUDY_SHARES if recipe == "paper" else ()))
 
 
+def _hosts(host: tuple[int, int] | None, coordinator: str | None) -> Hosts:
+    from ..hosts import ALONE, Hosts
+
+    if host is None:
+        if coordinator is not None:
+            raise click.UsageError("--coordinator needs --host, which of the hosts this one is")
+        return ALONE
+    try:
+        return Hosts(*host, coordinator or "")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--coordinator") from error
+
+
 def _train(
-    out: Path, split: Split, recipe: Recipe, devices: int | None, resume: bool, finish: bool
+    out: Path,
+    split: Split,
+    recipe: Recipe,
+    devices: int | None,
+    hosts: Hosts,
+    resume: bool,
+    finish: bool,
 ) -> None:
     from ..anatomy import ORGANS
     from ..distribution import train_on_devices
     from ..training import train
     from . import console
 
-    with console.bar("training", recipe.epochs) as bar:
+    with console.bar("training", recipe.epochs, quiet=not hosts.first) as bar:
 
         def tell(row: dict[str, float]) -> None:
             overlaps = {organ.name: row[f"val_jaccard_{organ.name}"] for organ in ORGANS}
@@ -156,4 +190,4 @@ def _train(
         if devices is None:
             train(out, split, recipe, tell, resume, finish)
         else:
-            train_on_devices(out, split, recipe, devices, tell, resume, finish)
+            train_on_devices(out, split, recipe, devices, tell, resume, finish, hosts)

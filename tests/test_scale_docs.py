@@ -62,6 +62,26 @@ def test_the_slurm_script_submits_itself_and_the_merge():
     assert second == "sbatch --dependency=afterany:17 --wrap xrayseg merge /data/masks"
 
 
+def test_slurm_tasks_train_as_hosts_that_meet_on_the_first_node():
+    subprocess.run(["bash", "-n"], input=block("slurm-train"), text=True, check=True)
+    fakes = """
+    scontrol() { printf 'node7\\nnode8\\n'; }
+    srun() { shift; for SLURM_PROCID in 0 1; do export SLURM_PROCID; "$@"; done; }
+    xrayseg() { echo "xrayseg $*"; }
+    export -f xrayseg
+    """
+    done = subprocess.run(
+        ["bash", "-c", fakes + block("slurm-train")],
+        env={"SLURM_JOB_NODELIST": "node[7-8]", "SLURM_NTASKS": "2", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first.endswith("--devices 8 --coordinator node7:9876 --host 1/2")
+    assert second == first.replace("--host 1/2", "--host 2/2")
+
+
 def test_the_kubernetes_job_is_indexed_and_does_all_shards():
     job = parsed("kubernetes")
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")

@@ -49,8 +49,8 @@ def stopped(split, tmp_path_factory):
     """The same run, whose second epoch meets films that are no numbers: (folder, the error)."""
     folder = tmp_path_factory.mktemp("runs") / "stopped"
 
-    def poisoned(real, phantoms, recipe, epoch):
-        for step, (images, targets) in enumerate(epochs(real, phantoms, recipe, epoch)):
+    def poisoned(real, phantoms, recipe, epoch, hosts):
+        for step, (images, targets) in enumerate(epochs(real, phantoms, recipe, epoch, hosts)):
             yield images * (np.nan if (epoch, step) == (1, 1) else 1), targets
 
     epochs = training.epoch_batches

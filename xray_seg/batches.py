@@ -14,6 +14,7 @@ from .anatomy import CLASSES
 from .augmentation import AUGMENTATIONS, unchanged
 from .dataset import Arrays
 from .engines import available_cores
+from .hosts import ALONE, Hosts
 from .phantom import make_phantom, phantom_labels
 from .radiograph import normalise
 from .recipe import PHANTOM_POOL, Recipe
@@ -65,8 +66,14 @@ def steps_per_epoch(real: Arrays, recipe: Recipe) -> int:
     return recipe.steps or max(1, (len(real.images) + recipe.phantoms) // recipe.batch_size)
 
 
-def epoch_batches(real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int) -> Iterator[Batch]:
-    """Augmented batches of an epoch, made ahead by threads; the kernels release the GIL."""
+def epoch_batches(
+    real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int, hosts: Hosts = ALONE
+) -> Iterator[Batch]:
+    """Augmented batches of an epoch, made ahead by threads; the kernels release the GIL.
+
+    Where several hosts share a batch, only this one's share of it: their shares in the order of
+    the hosts are the batch that one host alone would make.
+    """
     augment = AUGMENTATIONS[recipe.augmentation]
     random = np.random.default_rng((recipe.seed, epoch))
     places = [(0, index) for index in range(len(real.images))]
@@ -77,10 +84,12 @@ def epoch_batches(real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int) ->
     rounds = -(-steps * recipe.batch_size // len(places))
     order = np.concatenate([random.permutation(len(places)) for _ in range(rounds)])
 
+    share = recipe.batch_size // hosts.count
+
     def make(step: int) -> Batch:
-        first = step * recipe.batch_size
+        first = step * recipe.batch_size + (hosts.index - 1) * share
         pairs = []
-        for turn in range(first, first + recipe.batch_size):
+        for turn in range(first, first + share):
             pool, index = places[order[turn]]
             arrays = phantoms if pool else real
             own = np.random.default_rng((recipe.seed, epoch, turn))

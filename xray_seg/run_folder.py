@@ -9,6 +9,7 @@ or not there, so a run that is stopped at any moment goes on from its last whole
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .atomic import atomic_path, write_text
 from .errors import TrainingError
+from .hosts import ALONE, Hosts, check_same, on_first
 
 if TYPE_CHECKING:
     import keras
@@ -25,10 +27,50 @@ CHECKPOINT_FILE = "checkpoint.keras"
 BEST_FILE = "best.keras"
 WEIGHTS_FILE = "weights.keras"
 RECORD_FILE = "run.json"
+HISTORY_FILE = "history.csv"
 
 Row = dict[str, float]
 
 _GO_ON = "the last whole epoch is kept: make room, and go on with --resume"
+
+
+def begin_run(
+    folder: Path, record: dict[str, Any], resume: bool, finish: bool, hosts: Hosts = ALONE
+) -> bool:
+    """Open a run on the first host, and see that the others can take part in it.
+
+    Args:
+        folder, record, resume: as of open_run.
+        finish: the run is to be finished with the whole epochs that it has.
+        hosts: which of the hosts that train together this one is.
+
+    Returns:
+        Whether there is a checkpoint to go on from.
+
+    Raises:
+        TrainingError: as open_run, on any host; there is no whole epoch to finish with; hosts
+            differ in what they were given, or do not see the same folder.
+    """
+    facts = {key: value for key, value in record.items() if key not in ("recipe", "made_with")}
+    facts |= {f"the recipe's {key}": value for key, value in record["recipe"].items()}
+    check_same(hosts, facts | {"--finish": finish}, "give all hosts the same command and data")
+
+    def begin() -> bool:
+        if finish and not (folder / CHECKPOINT_FILE).exists():
+            raise TrainingError(
+                f"{folder}: holds no whole epoch of a run, so there is none to finish"
+            )
+        return open_run(folder, record, resume or finish)
+
+    going_on = on_first(hosts, begin)
+    if going_on:
+        seen = {name: _digest(folder / name) for name in (CHECKPOINT_FILE, HISTORY_FILE)}
+        check_same(hosts, seen, f"--out {folder} must be one folder that all hosts see")
+    return going_on
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
@@ -47,7 +89,7 @@ def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:
             raise TrainingError(f"{folder}: holds a finished run; give another --out")
         with _told(f"{folder}: a run cannot be kept here", "give another --out"):
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "history.csv").unlink(missing_ok=True)
+            (folder / HISTORY_FILE).unlink(missing_ok=True)
             write_text(path, json.dumps(record, indent=2) + "\n")
         return False
     if not resume:
@@ -93,7 +135,7 @@ def read_record(folder: str | Path) -> dict[str, Any]:
 
 def read_history(folder: str | Path) -> list[Row]:
     """The rows of a run's history.csv, one per whole epoch; none where there is no file."""
-    path = Path(folder) / "history.csv"
+    path = Path(folder) / HISTORY_FILE
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -117,7 +159,7 @@ def keep_epoch(folder: Path, model: keras.Model, row: Row, keep_best: bool) -> N
     with _told(f"{folder}: epoch {row['epoch']:.0f} cannot be kept", _GO_ON):
         if keep_best and best_epoch(rows) == row["epoch"]:
             save_model(model, folder / BEST_FILE)
-        with atomic_path(folder / "history.csv") as path, path.open("w", newline="") as file:
+        with atomic_path(folder / HISTORY_FILE) as path, path.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(row))
             writer.writeheader()
             writer.writerows(rows)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ import numpy as np
 from . import quiet
 from .anatomy import CLASSES, ORGANS
 from .augmentation import REVISION
-from .batches import FINER, epoch_batches, phantom_arrays, steps_per_epoch, validation_batch
+from .batches import FINER, Batch, epoch_batches, phantom_arrays, steps_per_epoch, validation_batch
 from .dataset import Arrays, Split, fingerprint, load_arrays
 from .errors import TrainingError, WeightsError
+from .hosts import ALONE, Hosts, exchange, on_first, together
 from .info import versions
 from .losses import LOSSES
 from .model_card import Model, load_model, read_variables, trained_names
@@ -31,10 +33,10 @@ from .run_folder import (
     BEST_FILE,
     CHECKPOINT_FILE,
     Row,
+    begin_run,
     best_epoch,
     keep_epoch,
     keep_weights,
-    open_run,
     read_history,
 )
 
@@ -49,6 +51,7 @@ def train(
     tell: Callable[[Row], None] = lambda row: None,
     resume: bool = False,
     finish: bool = False,
+    hosts: Hosts = ALONE,
 ) -> keras.Model:
     """Train, or go on training, and return the finished model.
 
@@ -60,39 +63,50 @@ def train(
         resume: go on from the last checkpoint instead of refusing a folder that has one.
         finish: train no more: return what the whole epochs so far have given. The run can be
             resumed all the same.
+        hosts: which of the hosts that train together this one is, as distribution.share_batches
+            has connected them. Only the first writes into the folder; the others read checkpoints
+            from it, and return the model as it was after the last epoch.
 
     Raises:
         TrainingError: the folder holds a run already, or another one than is to be resumed, or
             no whole epoch of one that is to be finished; the loss is no longer a number; a file
-            of the run cannot be written.
+            of the run cannot be written; hosts differ, or one of them fails.
         DatasetError, ReadError: a case cannot be read.
     """
     keras = quiet.keras()
     folder = Path(folder)
-    if finish and not (folder / CHECKPOINT_FILE).exists():
-        raise TrainingError(f"{folder}: holds no whole epoch of a run, so there is none to finish")
-    going_on = open_run(folder, _record(split, recipe), resume or finish)
-    real = load_arrays(split.train, recipe.size * FINER)
-    phantoms = phantom_arrays(recipe)
-    validation = validation_batch(load_arrays(split.validation, recipe.size * FINER), recipe)
+    record = together(hosts, lambda: _record(split, recipe))
+    going_on = begin_run(folder, record, resume, finish, hosts)
+    real, phantoms, validation = together(hosts, lambda: _load(split, recipe))
     steps = steps_per_epoch(real, recipe)
     model = _restart(folder, recipe) if going_on else build(recipe, steps)
     rows = read_history(folder)[: int(model.optimizer.iterations) // steps]
     while not finish and len(rows) < recipe.epochs and not _out_of_patience(rows, recipe):
         row = {
             "epoch": float(len(rows) + 1),
-            **train_epoch(model, real, phantoms, recipe, len(rows)),
+            **train_epoch(model, real, phantoms, recipe, len(rows), hosts),
         }
         with _undivided():
             scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
-        row |= {f"val_{key}": float(value) for key, value in scores.items()}
-        keep_epoch(folder, model, row, keep_best=recipe.patience is not None)
+            row |= {f"val_{key}": float(value) for key, value in scores.items()}
+            # Other hosts' scores may differ in the last digit, and scores decide when to stop.
+            row = exchange(hosts, row)[0]
+            keep_best = recipe.patience is not None
+            on_first(hosts, partial(keep_epoch, folder, model, row, keep_best))
         rows.append(row)
         tell(row)
-    if recipe.patience is not None:
-        model = keras.saving.load_model(folder / BEST_FILE, compile=False, safe_mode=True)
-    keep_weights(folder, model)
+    with _undivided():
+        if recipe.patience is not None and hosts.first:
+            model = keras.saving.load_model(folder / BEST_FILE, compile=False, safe_mode=True)
+        on_first(hosts, partial(keep_weights, folder, model))
     return model
+
+
+def _load(split: Split, recipe: Recipe) -> tuple[Arrays, Arrays, Batch]:
+    """Cases and phantoms to train on, and the batch to validate on."""
+    real = load_arrays(split.train, recipe.size * FINER)
+    held_out = load_arrays(split.validation, recipe.size * FINER)
+    return real, phantom_arrays(recipe), validation_batch(held_out, recipe)
 
 
 def build(recipe: Recipe, steps: int) -> keras.Model:
@@ -208,7 +222,11 @@ def _loss(recipe: Recipe) -> Callable[[Any, Any], Any]:
 
 @contextmanager
 def _undivided() -> Iterator[None]:
-    """Within the block devices do not share batches: the last one to validate on may be odd."""
+    """Within the block devices do not share batches: the last one to validate on may be odd.
+
+    Nor do they share variables made in it. Keras makes some as it saves a model, which the first
+    host does alone: shared ones would wait for the others.
+    """
     from keras import distribution
 
     before = distribution.distribution()
@@ -232,20 +250,26 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 
 
 def train_epoch(
-    model: keras.Model, real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int
+    model: keras.Model,
+    real: Arrays,
+    phantoms: Arrays,
+    recipe: Recipe,
+    epoch: int,
+    hosts: Hosts = ALONE,
 ) -> Row:
     """One pass over the cases: loss and scores (means over steps), seconds, share spent waiting."""
     _seed_dropout(model, recipe.seed, epoch)
     started, waited = time.perf_counter(), 0.0
     sums: Row = {}
-    batches = epoch_batches(real, phantoms, recipe, epoch)
+    batches = epoch_batches(real, phantoms, recipe, epoch, hosts)
     while True:
         asked = time.perf_counter()
         batch = next(batches, None)
         waited += time.perf_counter() - asked
         if batch is None:
             break
-        model.reset_metrics()  # not every version of Keras does
+        if hosts.count == 1:  # among several it costs messages, and their Keras does it anyway
+            model.reset_metrics()  # not every version of Keras does
         logs = model.train_on_batch(*batch, return_dict=True)
         sums = {key: sums.get(key, 0.0) + float(value) for key, value in logs.items()}
         if not np.isfinite(sums["loss"]):
