@@ -62,6 +62,7 @@ def _runtimes(model: Model, folder: Path, batch: int) -> Iterator[tuple[str, Pre
         yield f"xray-seg {engine}, {precision}", opened.predict
     network = _keras_model(model)
     yield REFERENCE, lambda grids: np.asarray(network(grids[..., None]))
+    yield "Keras' own SavedModel, float32", _plain_saved_model(network, folder / "plain")
     onnx_file = folder / "network.onnx"
     with stderr_held_back():
         network.predict(np.zeros((1, model.size, model.size, 1), np.float32), verbose=0)
@@ -83,6 +84,22 @@ def _keras_model(model: Model) -> Any:
     for variable, value in zip(variables, read_variables(model), strict=True):
         variable.assign(value)
     return network
+
+
+def _plain_saved_model(network: Any, folder: Path) -> Predict:
+    """As Keras exports it: the graph as it was trained, not as this product rewrites it."""
+    tf = tensorflow()
+    with stderr_held_back():
+        network.export(str(folder), verbose=False)
+        loaded = tf.saved_model.load(str(folder))
+    serve = loaded.signatures["serving_default"]
+
+    def predict(grids: Grids) -> Any:
+        (answer,) = serve(tf.constant(grids[..., None])).values()
+        return np.asarray(answer)
+
+    predict.loaded = loaded  # type: ignore[attr-defined] # its variables go with it
+    return predict
 
 
 def _onnx_runtime(path: Path) -> Predict:

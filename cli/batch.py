@@ -29,7 +29,11 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @engine_options
 @click.option("--batch-size", type=click.IntRange(1), help="Radiographs a step of the engine.")
-@click.option("--workers", type=click.IntRange(1), help="Threads that read, and that write.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Threads or, for many films, processes that read and write.",
+)
 @click.option(
     "--save",
     type=kinds,

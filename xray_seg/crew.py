@@ -154,21 +154,23 @@ class _Crew:
         failure = outcome if isinstance(outcome, str) else ""
         self._send(self._films[slot][0], Write(slot, failure))
 
-    def dismiss(self) -> Iterator[Record]:
+    def dismiss(self) -> list[Record]:
         """End all processes, each after the film at hand; records of what they finished."""
         for worker in self._workers:
             worker.process.terminate()
+        records = []
         until = time.monotonic() + _PATIENCE_S
         for worker in self._workers:
             with suppress(EOFError, OSError, UnpicklingError):
                 while worker.pipe.poll(max(0.0, until - time.monotonic())):
                     _, record = worker.pipe.recv()
                     if record is not None:
-                        yield record
+                        records.append(record)
             worker.pipe.close()
             worker.process.kill()
             worker.process.wait()
         os.close(self._memory)
+        return records
 
     def _answers(self, worker: _Worker) -> Iterator[Record]:
         try:

@@ -20,7 +20,8 @@ class BatchOptions:
         sides: whether outputs tell right and left apart.
         overwrite: do again what is done already with the same input, model and settings.
         batch_size: radiographs a step of the engine; None for its own choice.
-        workers: threads that read, and as many that write; None for one a core.
+        workers: threads that read, and as many that write; for many films (pipeline.MANY),
+            processes that do both; None for one a core.
         output_format: ``folder`` for a file each, ``parquet`` for rows of few files (see parts).
         lines: whether overlays show the cardiothoracic ratio.
         verify: what tells that an input is the same as before, beside its size: ``mtime`` or

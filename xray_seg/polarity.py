@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +60,16 @@ def looks_inverted(film: npt.NDArray[np.float32]) -> bool:
 
 
 def _mean(film: npt.NDArray[np.float32], ellipses: tuple[tuple[float, ...], ...]) -> float:
-    rows, columns = ((np.arange(side) + 0.5) / side for side in film.shape)
-    inside = np.zeros(film.shape, bool)
+    inside = _inside(film.shape, ellipses)
+    return float(film[inside].mean()) if inside.any() else 0.0
+
+
+@lru_cache(maxsize=64)  # films of a folder have few shapes
+def _inside(
+    shape: tuple[int, ...], ellipses: tuple[tuple[float, ...], ...]
+) -> npt.NDArray[np.bool_]:
+    rows, columns = ((np.arange(side) + 0.5) / side for side in shape)
+    inside = np.zeros(shape, bool)
     for row, column, tall, wide in ellipses:
         inside |= (((rows - row) / tall) ** 2)[:, None] + ((columns - column) / wide) ** 2 < 1
-    return float(film[inside].mean()) if inside.any() else 0.0
+    return inside

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from ..segmenter import Segmenter
 from .timing import Measurement
 
 _PHANTOMS = 4
+#: Of which the engine alone is timed.
+_ENGINE_IMAGES = 32
 
 
 class StubEngine:
@@ -48,20 +51,24 @@ class PipelineRun:
     Attributes:
         measurement: of the whole.
         engine_share: of its time, in the engine.
+        of_engine: its rate by that of the engine alone, measured before and after it; None for
+            an engine that costs nothing.
     """
 
     measurement: Measurement
     engine_share: float
+    of_engine: float | None = None
 
     def facts(self) -> dict[str, Any]:
         """For JSON."""
-        return {**self.measurement.facts(), "engine_share": self.engine_share}
+        own = {"engine_share": self.engine_share, "of_engine": self.of_engine}
+        return {**self.measurement.facts(), **own}
 
 
 def bench_pipeline(
-    segmenter: Segmenter, films: int = 48, stub_films: int = 96
+    segmenter: Segmenter, films: int = 48, stub_films: int = 576
 ) -> list[PipelineRun]:
-    """Time batches of raw phantoms in a temporary folder.
+    """Time batches of raw phantoms in a temporary folder, the start of processes included.
 
     Args:
         segmenter: with the engine to use.
@@ -84,7 +91,11 @@ def bench_pipeline(
             segmenter.engine = engine
             try:
                 _run(place, min(count, 2 * engine.batch_size), segmenter, options)  # warm up
-                runs.append(_run(place, count, segmenter, options, title))
+                before = _engine_rate(engine)
+                done = _run(place, count, segmenter, options, title)
+                alone = (before + _engine_rate(engine)) / 2
+                ratio = done.measurement.images_per_s / alone if engine is real else None
+                runs.append(replace(done, of_engine=ratio))
             finally:
                 segmenter.engine = real
         return runs
@@ -100,6 +111,18 @@ def _run(
             raise RuntimeError(f"{title}: {summary.done} of {count} films were done")
     measured = Measurement(title, (summary.seconds,), count)
     return PipelineRun(measured, summary.engine_seconds / summary.seconds)
+
+
+def _engine_rate(engine: Any) -> float:
+    """Images a second of an engine with nothing else to do."""
+    grids = np.random.default_rng(0).random((engine.batch_size, engine.size, engine.size))
+    grids = grids.astype(np.float32)
+    engine.predict(grids)
+    steps = -(-_ENGINE_IMAGES // engine.batch_size)
+    began = time.perf_counter()
+    for _ in range(steps):
+        engine.predict(grids)
+    return steps * engine.batch_size / (time.perf_counter() - began)
 
 
 def make_films(folder: Path, count: int) -> None:

@@ -111,8 +111,8 @@ def _decode_tiff(
 
 def check_jpeg(data: bytes) -> None:
     """Raise ValueError for a JPEG without its end: decoders fill in what is missing with grey."""
-    last_scan = data.rfind(b"\xff\xda")
-    if b"\xff\xd9" not in data[max(last_scan, 0) :]:
+    end = data.rfind(b"\xff\xd9")
+    if end < 0 or data.find(b"\xff\xda", end) >= 0:  # a scan begins after it
         raise ValueError("truncated: the end of the JPEG is missing")
 
 
