@@ -22,10 +22,10 @@ import numpy as np
 from xray_seg import Segmenter
 from xray_seg.bench.pipeline import StubEngine, make_films
 from xray_seg.cluster import on_cluster
+from xray_seg.cluster.nodes import connected
 from xray_seg.export import export
 from xray_seg.model_card import load_model, read_variables
 from xray_seg.network import build_network
-from xray_seg.nodes import connected
 from xray_seg.options import BatchOptions, Summary
 from xray_seg.phantom import make_phantom
 from xray_seg.quiet import keras

@@ -174,7 +174,7 @@ def command(**options: Any) -> None:
         summary = run_it(segmenter=Segmenter(*how))
     else:
         from ..cluster import on_cluster
-        from ..nodes import connected, plan_segmenter
+        from ..cluster.nodes import connected, plan_segmenter
 
         with connected(options["cluster"]):
             summary = run_it(segmenter=plan_segmenter(*how), stages=on_cluster())

@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("ray.data")
 
 from xray_seg import cluster, stages
-from xray_seg import nodes as sharing
 from xray_seg.cli import main
+from xray_seg.cluster import apart, together
+from xray_seg.cluster import nodes as sharing
 from xray_seg.errors import ClusterError
 from xray_seg.options import BatchOptions
 from xray_seg.phantom import make_phantom
@@ -119,6 +120,15 @@ def on_nodes(names, out, tell=lambda record: None, **options):
     return summary.done, summary.kept, summary.failed
 
 
+@pytest.fixture(params=["together", "apart"])
+def way(request, monkeypatch):
+    """Both ways of sharing the work out; apart is for GPUs, but needs none."""
+    if request.param == "apart":
+        plan = sharing.Plan(2, 1, 0.5, 0, 4, 8, True)
+        monkeypatch.setattr(cluster, "plan", lambda *given: plan)
+    return request.param
+
+
 def files(out):
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
@@ -132,7 +142,7 @@ def rows(out):
         return list(csv.DictReader(file))
 
 
-def test_a_cluster_leaves_what_one_machine_leaves(nodes, films, alone, tmp_path):
+def test_a_cluster_leaves_what_one_machine_leaves(nodes, films, alone, tmp_path, way):
     assert on_nodes([films], tmp_path) == (24, 0, 1)
     assert (tmp_path / "results.csv").read_bytes() == (alone / "results.csv").read_bytes()
     assert files(tmp_path) == files(alone)
@@ -152,25 +162,30 @@ def test_films_of_an_object_store_need_no_local_copy(nodes, films, alone, tmp_pa
     assert on_nodes(["s3://films/deep/*/*.png"], tmp_path) == (0, 24, 1)
 
 
-def test_a_film_that_ends_its_worker_costs_only_itself(nodes, films, alone, tmp_path, monkeypatch):
+def test_a_film_that_ends_its_worker_costs_only_itself(
+    nodes, films, alone, tmp_path, monkeypatch, way
+):
     monkeypatch.setattr(cluster, "_RETRIES", 0)
 
-    def deadly(item, *rest):
-        if item.key.endswith("f07"):
-            os._exit(1)
-        return stages.prepare(item, *rest)
+    module = {"together": together, "apart": apart}[way]
+    stage = {"together": "all_stages", "apart": "read"}[way]
+    original = getattr(module, stage)
 
-    monkeypatch.setattr(cluster, "prepare", deadly)
-    read = cluster._read
-
-    def reading(batch, *rest):
-        before, cluster.prepare = cluster.prepare, deadly  # in the worker
+    def in_worker(block, work):
+        # Where it was replaced, the original travels with globals of its own.
+        names = vars(stages) if way == "together" else original.__globals__
+        before = names["prepare"]
+        names["prepare"] = deadly(before)
         try:
-            return read(batch, *rest)
+            made = original(block, work)
+            return (each for each in list(made)) if way == "together" else made
         finally:
-            cluster.prepare = before
+            names["prepare"] = before
 
-    monkeypatch.setattr(cluster, "_read", reading)
+    def deadly(prepare):
+        return lambda item, *rest: os._exit(1) if item.key.endswith("f07") else prepare(item, *rest)
+
+    monkeypatch.setattr(module, stage, in_worker)
     assert on_nodes([films], tmp_path) == (23, 0, 2)
     (lost,) = (row for row in rows(tmp_path) if row["input"].endswith("f07.png"))
     assert "its worker died 2 times" in lost["error"]
@@ -201,12 +216,12 @@ def test_the_command_with_the_shipped_weights(nodes, films, tmp_path):
 @pytest.mark.parametrize(("error", "code"), [("KeyboardInterrupt", 1), ("ImportError", 3)])
 def test_a_worker_interrupted_while_it_imports_ends_and_others_tell_why(error, code):
     script = f"""
-from xray_seg import cluster
+from xray_seg.cluster import apart, work
 def interrupted():
     raise {error}
-cluster.load_kernels = interrupted
+work.load_kernels = interrupted
 try:
-    cluster._read({{"todo": []}}, 8, None)
+    apart.read({{"todo": []}}, None)
 except ImportError:
     raise SystemExit(3)
 """
@@ -214,8 +229,8 @@ except ImportError:
 
 
 def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_BLOCK", 1)
     """The last test of this file that uses the nodes: only one is left."""
+    monkeypatch.setattr(sharing, "_BLOCK", 1)
     told = []
 
     def tell(record):
@@ -233,24 +248,26 @@ def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, 
 @pytest.mark.parametrize(
     ("nodes_", "on_gpu", "expected"),
     [
-        ([{"CPU": 2}], False, (1, 1, 0)),
-        ([{"CPU": 16}], False, (3, 4, 0)),
-        ([{"CPU": 16}, {"CPU": 32}, {}], False, (10, 4, 0)),
-        ([{"CPU": 2}, {"CPU": 3}, {"CPU": 9}], False, (7, 1, 0)),
-        ([{"CPU": 9}], False, (1, 4, 0)),
+        ([{"CPU": 2}], False, (1, 2, 0)),
+        ([{"CPU": 1}], False, (1, 1, 0)),
+        ([{"CPU": 16}], False, (4, 4, 0)),
+        ([{"CPU": 16}, {"CPU": 32}, {}], False, (12, 4, 0)),
+        ([{"CPU": 2}, {"CPU": 3}, {"CPU": 9}], False, (14, 1, 0)),
+        ([{"CPU": 9}], False, (3, 3, 0)),
         ([{"CPU": 8, "GPU": 2}, {"CPU": 64}], True, (2, 1, 1)),
     ],
 )
 def test_cores_and_gpus_are_shared_out(nodes_, on_gpu, expected):
     found = sharing.plan(nodes_, on_gpu)
     assert (found.engines, found.threads, found.gpus) == expected
-    room = [node["CPU"] % found.cores for node in nodes_ if not on_gpu and node]
-    assert all(each >= sharing.TASK_CORES for each in room)
+    assert found.apart == on_gpu
+    if not on_gpu:  # wherever there is a core, a worker has room
+        assert all(node["CPU"] >= found.cores for node in nodes_ if node)
     assert found.blocks >= 8
 
 
 def test_a_cluster_without_what_is_needed_is_refused():
     with pytest.raises(ClusterError, match="no GPU"):
         sharing.plan([{"CPU": 8}], True)
-    with pytest.raises(ClusterError, match="two cores"):
-        sharing.plan([{"CPU": 1}, {"GPU": 1}], False)
+    with pytest.raises(ClusterError, match="no node of the cluster has a core"):
+        sharing.plan([{"CPU": 0.5}, {"GPU": 1}], False)

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from .errors import ClusterError
-from .segmenter import Segmenter
+from ..errors import ClusterError
+from ..segmenter import Segmenter
 
-#: Cores of an engine without a GPU, at most: more serve one film little.
-_ENGINE_CORES = 4
-#: Cores that Ray reckons for a task that reads or writes: much of its time it waits for the store.
-TASK_CORES = 0.25
+#: Cores of a worker without a GPU, at most: more serve one film little.
+_CORES = 4
+#: Share of the cluster's cores that workers of more cores may leave without work.
+_IDLE = 0.1
+#: Films a block at most: of a worker that does all of them, at whose ends some cores wait; and
+#: between stages, where grids and probabilities lie in Ray's store.
+_BLOCK, _STAGE_BLOCK = 256, 16
 
 
 @dataclass(frozen=True)
@@ -23,47 +26,46 @@ class Plan:
     """How a cluster is shared out.
 
     Attributes:
-        engines: actors at most.
-        threads: of each one's engine.
-        cores: that Ray reckons for each; a little more, so that tasks always find room.
-        gpus: of each.
-        blocks: blocks a wave at least, so that all cores have work.
+        engines: at work at once, at most.
+        threads: of each one's engine; without GPUs, as many more read, and as many write.
+        cores: that Ray reckons for each.
+        gpus: of each; 0 where the engine runs on CPUs.
+        block: films a block at most.
+        blocks: blocks a wave at least, so that all have work until its end.
+        apart: whether stages are tasks of their own.
     """
 
     engines: int
     threads: int
     cores: float
     gpus: int
+    block: int
     blocks: int
+    apart: bool
 
 
 def plan(nodes: list[dict[str, float]], on_gpu: bool) -> Plan:
     """Share out nodes, each given as its resources by Ray's names (``CPU``, ``GPU``).
 
+    Without GPUs a worker fits on any node that has a core at all, so that what a dead node had is
+    done on whichever is left.
+
     Raises:
         ClusterError: none of them has what an engine needs.
     """
-    cores = [int(node.get("CPU", 0)) for node in nodes]
+    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
     gpus = int(sum(node.get("GPU", 0) for node in nodes))
     if on_gpu:
         if not gpus:
             raise ClusterError("the cluster has no GPU; give --device cpu")
-        return Plan(gpus, 1, 0.5, 1, 4 * max(1, sum(cores)))
-    usable = [count for count in cores if count > 1]
-    if not usable:
-        raise ClusterError("no node of the cluster has two cores, one to read and one to predict")
-    threads = min(_ENGINE_CORES, max(1, min(usable) // 2))
-    # An engine is begun anew anywhere when its node dies: on no node may engines leave no room for
-    # the tasks that feed them.
-    least = threads + 0.5
-    steps = range(1 + int((min(usable) - TASK_CORES - least) * 8))
-    fitting = (
-        least + step / 8
-        for step in steps
-        if all(count % (least + step / 8) >= TASK_CORES for count in usable)
-    )
-    reserved = next(fitting, least)
-    return Plan(sum(int(n // reserved) for n in usable), threads, reserved, 0, 4 * sum(cores))
+        return Plan(gpus, 1, 0.5, 1, _STAGE_BLOCK, 4 * max(1, sum(cores)), True)
+    if not cores:
+        raise ClusterError("no node of the cluster has a core to work on")
+    each = min(_CORES, *cores)
+    while sum(count % each for count in cores) > _IDLE * sum(cores):
+        each -= 1
+    engines = sum(count // each for count in cores)
+    return Plan(engines, each, each, 0, _BLOCK, 8 * engines, False)
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def plan_segmenter(weights: str | None, engine: str, precision: str, device: str
     wants_gpu = device.startswith("gpu") or (device == "auto" and precision != "int8")
     if engine == "litert" or not wants_gpu or not ray.cluster_resources().get("GPU"):
         return Segmenter(weights, engine, precision, "cpu" if device == "auto" else device)
-    from .model_card import load_model
+    from ..model_card import load_model
 
     model = load_model(weights)
     chosen = SimpleNamespace(
