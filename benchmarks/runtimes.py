@@ -17,7 +17,7 @@ from xray_seg.bench import Measurement, take_turns
 from xray_seg.engines import available_cores, open_engine
 from xray_seg.export import PRECISIONS
 from xray_seg.model_card import Model, read_variables
-from xray_seg.network import build_network
+from xray_seg.network import build_network, weights_of
 from xray_seg.phantom import make_phantom
 from xray_seg.quiet import keras, stderr_held_back, tensorflow
 from xray_seg.radiograph import Radiograph, fit_to_grid
@@ -80,8 +80,7 @@ def _keras_model(model: Model) -> Any:
     keras()
     tensorflow()
     network = build_network(model.card["network"], model.size)
-    variables = [*network.trainable_variables, *network.non_trainable_variables]
-    for variable, value in zip(variables, read_variables(model), strict=True):
+    for variable, value in zip(weights_of(network), read_variables(model), strict=True):
         variable.assign(value)
     return network
 

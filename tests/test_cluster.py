@@ -248,12 +248,11 @@ def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, 
 @pytest.mark.parametrize(
     ("nodes_", "on_gpu", "expected"),
     [
-        ([{"CPU": 2}], False, (1, 2, 0)),
+        ([{"CPU": 2}], False, (2, 1, 0)),
         ([{"CPU": 1}], False, (1, 1, 0)),
-        ([{"CPU": 16}], False, (4, 4, 0)),
-        ([{"CPU": 16}, {"CPU": 32}, {}], False, (12, 4, 0)),
+        ([{"CPU": 16}], False, (16, 1, 0)),
+        ([{"CPU": 16}, {"CPU": 32}, {}], False, (48, 1, 0)),
         ([{"CPU": 2}, {"CPU": 3}, {"CPU": 9}], False, (14, 1, 0)),
-        ([{"CPU": 9}], False, (3, 3, 0)),
         ([{"CPU": 8, "GPU": 2}, {"CPU": 64}], True, (2, 1, 1)),
     ],
 )

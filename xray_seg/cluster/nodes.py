@@ -12,10 +12,6 @@ from typing import Any
 from ..errors import ClusterError
 from ..segmenter import Segmenter
 
-#: Cores of a worker without a GPU, at most: more serve one film little.
-_CORES = 4
-#: Share of the cluster's cores that workers of more cores may leave without work.
-_IDLE = 0.1
 #: Films a block at most: of a worker that does all of them, at whose ends some cores wait; and
 #: between stages, where grids and probabilities lie in Ray's store.
 _BLOCK, _STAGE_BLOCK = 256, 16
@@ -47,8 +43,8 @@ class Plan:
 def plan(nodes: list[dict[str, float]], on_gpu: bool) -> Plan:
     """Share out nodes, each given as its resources by Ray's names (``CPU``, ``GPU``).
 
-    Without GPUs a worker fits on any node that has a core at all, so that what a dead node had is
-    done on whichever is left.
+    Without GPUs each core has a worker: several share no interpreter, and one fits on any node, so
+    that what a dead node had is done on whichever is left.
 
     Raises:
         ClusterError: none of them has what an engine needs.
@@ -61,11 +57,7 @@ def plan(nodes: list[dict[str, float]], on_gpu: bool) -> Plan:
         return Plan(gpus, 1, 0.5, 1, _STAGE_BLOCK, 4 * max(1, sum(cores)), True)
     if not cores:
         raise ClusterError("no node of the cluster has a core to work on")
-    each = min(_CORES, *cores)
-    while sum(count % each for count in cores) > _IDLE * sum(cores):
-        each -= 1
-    engines = sum(count // each for count in cores)
-    return Plan(engines, each, each, 0, _BLOCK, 8 * engines, False)
+    return Plan(sum(cores), 1, 1, 0, _BLOCK, 8 * sum(cores), False)
 
 
 @contextmanager
