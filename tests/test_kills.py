@@ -73,6 +73,12 @@ def test_a_run_leaves_no_temporary_file_of_a_killed_one_also_not_among_its_own(t
         assert [path.name for path in own.iterdir()] == ["film.json"]
 
 
+def test_a_run_leaves_no_temporary_file_of_a_worker_that_died_under_way(tmp_path):
+    with alone(tmp_path, "", ("labels",)):
+        _leave(tmp_path / "labels", ".xrayseg-12-0123abcd.tif", "film.tif")
+    assert [path.name for path in (tmp_path / "labels").iterdir()] == ["film.tif"]
+
+
 def test_parts_at_the_same_time_keep_their_temporary_files_and_the_last_leaves_none(tmp_path):
     ours, kinds = ".xrayseg-12-0123abcd.tif", ("labels",)
     with alone(tmp_path, "-1-of-2", kinds):

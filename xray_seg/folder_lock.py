@@ -27,7 +27,7 @@ def alone(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator[None]:
     """Hold the output folder (or one part's journal in it) against a second run at once.
 
     Where no other part is under way, temporary files of killed runs are removed, at the beginning
-    and again at the end: the last part to end leaves none.
+    and again at the end, where they may be of workers that died: the last part to end leaves none.
 
     Args:
         out: the output folder.
@@ -45,7 +45,10 @@ def alone(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator[None]:
         elif not mark:
             raise _taken(out)
         if not mark:
-            yield
+            try:
+                yield
+            finally:
+                sweep(out, (HIDDEN, *kinds))
             return
         _share(whole, out)
         with (out / HIDDEN / f"lock{mark}").open("w") as part:
