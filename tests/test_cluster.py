@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import imagecodecs
@@ -17,7 +18,8 @@ from xray_seg.cli import main
 from xray_seg.cluster import apart, together
 from xray_seg.cluster import nodes as sharing
 from xray_seg.errors import ClusterError
-from xray_seg.options import BatchOptions
+from xray_seg.journal import Record
+from xray_seg.options import BatchOptions, Summary
 from xray_seg.phantom import make_phantom
 from xray_seg.run import run
 
@@ -72,7 +74,8 @@ def nodes(store):
     small = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
     noticing = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
     made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": noticing})
-    made.second = made.add_node(**small)
+    made.add_node(**small)
+    made.more = lambda: made.add_node(**small)
     with sharing.connected(made.address):
         yield made
     made.shutdown()
@@ -150,10 +153,10 @@ def test_a_cluster_leaves_what_one_machine_leaves(nodes, films, alone, tmp_path,
     assert on_nodes([films], tmp_path) == (0, 24, 1)
 
 
-def test_films_of_an_object_store_need_no_local_copy(nodes, films, alone, tmp_path, store):
+def test_films_of_an_object_store_need_no_local_copy(nodes, films, alone, tmp_path, store, way):
     import s3fs
 
-    s3fs.S3FileSystem().put(str(films), "films/deep", recursive=True)
+    s3fs.S3FileSystem().put(f"{films}/", "films/deep/", recursive=True)
     assert on_nodes(["s3://films/deep"], tmp_path) == (24, 0, 1)
     assert files(tmp_path) == files(alone)
     for found, expected in zip(rows(tmp_path), rows(alone), strict=True):
@@ -195,7 +198,7 @@ def test_a_film_that_ends_its_worker_costs_only_itself(
     assert on_nodes([films], tmp_path) == (1, 23, 1)
 
 
-def test_an_engine_that_cannot_be_opened_is_named(nodes, films, tmp_path):
+def test_an_engine_that_cannot_be_opened_is_named(nodes, films, tmp_path, way):
     def missing():
         raise FileNotFoundError("no such weights")
 
@@ -228,21 +231,62 @@ except ImportError:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == code
 
 
-def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, monkeypatch):
-    """The last test of this file that uses the nodes: only one is left."""
+def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, monkeypatch, way):
     monkeypatch.setattr(sharing, "_BLOCK", 1)
+    doomed = nodes.more()
     told = []
 
     def tell(record):
         told.append(record)
         if len(told) == 8:
-            nodes.remove_node(nodes.second, allow_graceful=False)
+            nodes.remove_node(doomed, allow_graceful=False)
 
     assert on_nodes([films], tmp_path, tell, save=("labels",)) == (24, 0, 1)
     assert (tmp_path / "results.csv").read_bytes() == (alone / "results.csv").read_bytes()
     assert files(tmp_path) == {
         name: data for name, data in files(alone).items() if name.startswith("labels/")
     }
+
+
+@pytest.mark.parametrize("count", [1, 16, 40])
+def test_records_come_in_the_order_of_the_films(count):
+    keys = [f"f{number:02d}" for number in range(count)]
+    settled = [Record(key, "", {}) for key in reversed(keys)]
+    groups = list(together._in_turn(keys, iter(settled)))
+    assert [record.key for group in groups for record in group] == keys
+    assert len(groups) == -(-count // 16)
+    assert list(together._in_turn(keys, iter(settled[:-1]))) == []  # the first never comes
+
+
+WORK = SimpleNamespace(
+    out=None, model=None, options=BatchOptions(), plan=SimpleNamespace(threads=1)
+)
+
+
+def test_stages_that_cannot_go_on_end_their_block(monkeypatch):
+    def failing(todo, *rest):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(together, "run_stages", failing)
+    with pytest.raises(OSError, match="the disk is full"):
+        list(together._run([(SimpleNamespace(key="f00"), "")], Bands(), WORK, Summary(1)))
+
+
+def test_a_block_that_nobody_waits_for_stops_after_the_films_at_hand(monkeypatch):
+    taken = []
+
+    def run_stages(todo, out, segmenter, options, summary, settle):
+        for item, _ in todo:
+            taken.append(item.key)
+            settle(Record(item.key, "", {}))
+            time.sleep(0.01)
+
+    monkeypatch.setattr(together, "run_stages", run_stages)
+    films = [(SimpleNamespace(key=f"f{number:04d}"), "") for number in range(1000)]
+    records = together._run(films, Bands(), WORK, Summary(1000))
+    assert len(next(records)) == 16
+    records.close()
+    assert 16 <= len(taken) < 1000
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class Plan:
 
     Attributes:
         engines: at work at once, at most.
-        threads: of each one's engine; without GPUs, as many more read, and as many write.
+        threads: of each one's engine.
         cores: that Ray reckons for each.
         gpus: of each; 0 where the engine runs on CPUs.
         block: films a block at most.

@@ -31,6 +31,9 @@ from .work import (
     unpack_todo,
 )
 
+#: Of those that read, and of those that write, for each of the engine's: while one waits for an
+#: object store, another works.
+_THREADS = 2
 #: Records that are given back at once.
 _REPORT = 16
 
@@ -71,7 +74,7 @@ def all_stages(block: Block, work: Work) -> Iterator[Block]:
 def _run(films: list[Todo], engine: Any, work: Work, summary: Summary) -> Iterator[list[Record]]:
     """The stages in a thread, so that records can be given back while it runs."""
     segmenter: Any = SimpleNamespace(engine=engine, model=work.model)
-    options = replace(work.options, workers=work.options.workers or work.plan.threads)
+    options = replace(work.options, workers=work.options.workers or _THREADS * work.plan.threads)
     settled: SimpleQueue[Record | None] = SimpleQueue()
     unwanted = Event()
     todo = (film for film in films if not unwanted.is_set())
