@@ -27,11 +27,10 @@ import numpy.typing as npt
 
 from .engines import available_cores
 from .errors import XraySegError
-from .inputs import Input
 from .journal import Record, failed_row
 from .options import BatchOptions, Summary
 from .segmenter import Segmenter
-from .stages import predict
+from .stages import Todo, predict
 from .worker import Job, Read, Slots, Write
 
 #: Whether there is memory without a file to share, and a death signal to end with the parent.
@@ -53,8 +52,6 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**29),
     "MALLOC_TOP_PAD_": str(2**26),
 }
-
-Todo = tuple[Input, str]
 
 
 def run_in_processes(

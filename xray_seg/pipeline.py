@@ -17,7 +17,7 @@ from .options import BatchOptions, Summary
 from .parts import Parts
 from .report.fragment import fragment_path
 from .segmenter import Segmenter
-from .stages import run_stages
+from .stages import Todo, run_stages
 
 #: Films from which on processes pay, which take about a second to start.
 MANY = 200
@@ -26,7 +26,7 @@ MANY = 200
 #: engines take) and what to call with each record.
 Stages = Callable[
     [
-        Iterator[tuple[Input, str]],
+        Iterator[Todo],
         Path,
         Segmenter,
         BatchOptions,
@@ -112,7 +112,7 @@ def _pending(
     settings: str,
     options: BatchOptions,
     settle: Callable[..., None],
-) -> Iterator[tuple[Input, str]]:
+) -> Iterator[Todo]:
     """Inputs yet to be done, each with its fingerprint; the others are settled on the way."""
     for item in inputs:
         fingerprint = fingerprint_of(item.path, settings, options.verify)

@@ -9,7 +9,6 @@ or not there, so a run that is stopped at any moment goes on from its last whole
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .atomic import atomic_path, write_text
 from .errors import TrainingError
+from .fingerprint import file_sha256
 from .hosts import ALONE, Hosts, check_same, on_first
 
 if TYPE_CHECKING:
@@ -64,13 +64,10 @@ def begin_run(
 
     going_on = on_first(hosts, begin)
     if going_on:
-        seen = {name: _digest(folder / name) for name in (CHECKPOINT_FILE, HISTORY_FILE)}
+        paths = [folder / name for name in (CHECKPOINT_FILE, HISTORY_FILE)]
+        seen = {path.name: file_sha256(path) for path in paths if path.exists()}
         check_same(hosts, seen, f"--out {folder} must be one folder that all hosts see")
     return going_on
-
-
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def open_run(folder: Path, record: dict[str, Any], resume: bool) -> bool:

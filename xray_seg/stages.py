@@ -44,6 +44,8 @@ from .writers import save_outputs
 
 #: Of threads and processes that read and write; 0 is usual, 19 the politest.
 NICE = 5
+#: An input and its fingerprint.
+Todo = tuple[Input, str]
 _IMPORTING = threading.Lock()
 _MEMORY = "not enough memory for it; give fewer --workers, a smaller --batch-size or --max-pixels"
 
@@ -60,7 +62,7 @@ class Ready:
 
 
 def run_stages(
-    todo: Iterator[tuple[Input, str]],
+    todo: Iterator[Todo],
     out: Path,
     segmenter: Segmenter,
     options: BatchOptions,

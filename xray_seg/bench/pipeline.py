@@ -91,11 +91,12 @@ def bench_pipeline(
             segmenter.engine = engine
             try:
                 _run(place, min(count, 2 * engine.batch_size), segmenter, options)  # warm up
-                before = _engine_rate(engine)
+                before = _engine_rate(engine) if engine is real else None
                 done = _run(place, count, segmenter, options, title)
-                alone = (before + _engine_rate(engine)) / 2
-                ratio = done.measurement.images_per_s / alone if engine is real else None
-                runs.append(replace(done, of_engine=ratio))
+                if before:
+                    alone = (before + _engine_rate(engine)) / 2
+                    done = replace(done, of_engine=done.measurement.images_per_s / alone)
+                runs.append(done)
             finally:
                 segmenter.engine = real
         return runs

@@ -21,10 +21,11 @@ from ..journal import Record, failed_row
 from ..options import BatchOptions, Summary
 from ..pipeline import Stages
 from ..segmenter import Segmenter
+from ..stages import Todo
 from .apart import map_apart
 from .nodes import plan
 from .together import map_together
-from .work import Made, Todo, Work, opener_of, pack_opener, pack_todo, unpack_made
+from .work import Made, Work, opener_of, pack_opener, pack_todo, unpack_made
 
 #: Films that are handed to Ray at once, at least; memory here grows with it, not with the list of
 #: inputs.

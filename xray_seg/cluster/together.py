@@ -19,10 +19,9 @@ from typing import Any
 from ..errors import ClusterError
 from ..journal import Record
 from ..options import Summary
-from ..stages import run_stages
+from ..stages import Todo, run_stages
 from .work import (
     Block,
-    Todo,
     Work,
     import_kernels,
     open_once,

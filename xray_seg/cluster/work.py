@@ -13,15 +13,13 @@ from typing import Any
 
 from ..engines import Engine
 from ..errors import ClusterError
-from ..inputs import Input
 from ..journal import Record
 from ..model_card import Model
 from ..options import BatchOptions
 from ..segmenter import Segmenter
-from ..stages import load_kernels
+from ..stages import Todo, load_kernels
 from .nodes import Plan
 
-Todo = tuple[Input, str]
 #: Records and the engine's time that they took, or why the cluster cannot go on.
 Made = tuple[list[Record], float] | ClusterError
 #: Columns of rows by their names. Rows of what is to do have ``todo``, a pickled Todo each; rows of

@@ -14,15 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TextIO
 
-import numpy as np
-
 from .. import __version__
 from ..anatomy import Part, parts_with
 from ..atomic import atomic_path, write_text
 from .masks import Masks, naming
 
 if TYPE_CHECKING:
-    from ..kernels import Runs
+    from ..kernels import Moments
 
 _DIALECTS = {
     "rle": "run lengths as COCO's: column-major, zeros first, compressed counts",
@@ -172,13 +170,12 @@ def _info(dialects: Sequence[str], sides: bool) -> Json:
 
 def _annotations(masks: Masks, dialect: str) -> Iterator[Json]:
     from ..contours import polygons
-    from ..kernels import alternating_counts, coco_string, column_major_runs, find_runs
+    from ..kernels import alternating_counts, coco_string, column_major_runs, moments
 
     labels = masks.labels
-    rows = find_runs(labels)
+    found = moments(masks.runs, masks.runs.labels)
     columns = column_major_runs(labels)
-    areas = np.bincount(rows.labels, rows.lengths, 256)
-    present = [part for part in masks.parts if areas[part.label]]
+    present = [part for part in masks.parts if found.area[part.label]]
     for number, part in enumerate(present, 1):
         segmentation: Json | list[list[int]]
         if dialect == "contours":
@@ -190,16 +187,15 @@ def _annotations(masks: Masks, dialect: str) -> Iterator[Json]:
             "id": number,
             "image_id": 1,
             "category_id": part.label,
-            "bbox": _box(rows, part),
-            "area": int(areas[part.label]),
+            "bbox": _box(found, part),
+            "area": int(found.area[part.label]),
             "iscrowd": 0,
             "segmentation": segmentation,
         }
 
 
-def _box(runs: Runs, part: Part) -> list[int]:
+def _box(found: Moments, part: Part) -> list[int]:
     """Left, top, width and height in pixels."""
-    mine = runs.labels == part.label
-    left, top = int(runs.starts[mine].min()), int(runs.rows[mine].min())
-    right, bottom = int(runs.stops[mine].max()), int(runs.rows[mine].max()) + 1
+    corners = found.x0, found.y0, found.x1, found.y1
+    left, top, right, bottom = (int(corner[part.label]) for corner in corners)
     return [left, top, right - left, bottom - top]
