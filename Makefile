@@ -42,9 +42,8 @@ check: $(VENV)/ready
 
 bounds: $(VENV)/ready
 	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(VENV)/numba-bounds $(BIN)/python -m pytest -n 2 \
-		tests/test_kernels.py tests/test_resample.py tests/test_restore.py \
-		tests/test_radiograph.py tests/test_postprocess.py tests/test_measurements.py \
-		tests/test_augmentation.py tests/test_pipeline.py
+		tests/kernels tests/test_radiograph.py tests/postprocessing tests/analysis/test_measurements.py \
+		tests/training/test_augmentation.py tests/batch/test_pipeline.py
 
 fuzz: $(VENV)/ready
 	$(BIN)/python benchmarks/fuzz.py --seconds 600 --keep fuzz-found

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from skimage.transform import resize
 
-from xray_seg.anatomy import CLASSES, ORGANS
+from xray_seg._util.tensorflow import tensorflow
 from xray_seg.bench import Measurement, take_turns
 from xray_seg.bench.kernels import map_words, write_films
+from xray_seg.data.phantom import make_phantom, phantom_labels, to_jsrt
 from xray_seg.kernels import area_fractions, area_mean, merge_masks, upsample_argmax
-from xray_seg.phantom import make_phantom, phantom_labels, to_jsrt
-from xray_seg.quiet import tensorflow
+from xray_seg.labels import CLASSES, ORGANS
 from xray_seg.readers import read
 
 Calls = dict[str, Callable[[], Any]]

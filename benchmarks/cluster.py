@@ -23,16 +23,16 @@ import imagecodecs
 import numpy as np
 
 from xray_seg import Segmenter
+from xray_seg._util.tensorflow import keras
+from xray_seg.batch.executors.ray_cluster import on_cluster
+from xray_seg.batch.executors.ray_cluster.nodes import connected
+from xray_seg.batch.options import BatchOptions, Summary
+from xray_seg.batch.run import run
 from xray_seg.bench.pipeline import StubEngine, make_films
-from xray_seg.cluster import on_cluster
-from xray_seg.cluster.nodes import connected
-from xray_seg.export import export
-from xray_seg.model_card import load_model, read_variables
-from xray_seg.network import build_network, weights_of
-from xray_seg.options import BatchOptions, Summary
-from xray_seg.phantom import make_phantom
-from xray_seg.quiet import keras
-from xray_seg.run import run
+from xray_seg.data.phantom import make_phantom
+from xray_seg.models.model_folder import load_model, read_variables
+from xray_seg.models.network import build_network, weights_of
+from xray_seg.serving.export import export
 
 COUNT, SIDE = 500, 256
 WEIGHTS = "inverted-net-128"

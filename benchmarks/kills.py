@@ -24,13 +24,13 @@ from types import SimpleNamespace
 import imagecodecs
 import numpy as np
 
-from xray_seg.atomic import is_temporary
-from xray_seg.crew import run_in_processes
-from xray_seg.options import BatchOptions
-from xray_seg.phantom import make_phantom
-from xray_seg.run import run
-from xray_seg.stages import run_stages
-from xray_seg.verify import verify
+from xray_seg._util.files import is_temporary
+from xray_seg.batch.executors.processes import run_in_processes
+from xray_seg.batch.executors.threads import run_stages
+from xray_seg.batch.options import BatchOptions
+from xray_seg.batch.run import run
+from xray_seg.batch.verify import verify
+from xray_seg.data.phantom import make_phantom
 
 
 class StubEngine:

@@ -24,9 +24,9 @@ import numpy as np
 from memory import resident_mib
 
 from xray_seg import Segmenter
-from xray_seg.options import BatchOptions
-from xray_seg.phantom import make_phantom
-from xray_seg.run import run
+from xray_seg.batch.options import BatchOptions
+from xray_seg.batch.run import run
+from xray_seg.data.phantom import make_phantom
 
 _SEEDS = 8
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import click
 
+from xray_seg.batch.options import BatchOptions
+from xray_seg.batch.run import run
 from xray_seg.bench.pipeline import StubEngine, make_films
-from xray_seg.options import BatchOptions
-from xray_seg.run import run
 from xray_seg.segmenter import Segmenter
 
 

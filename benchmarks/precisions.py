@@ -10,14 +10,14 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from xray_seg.anatomy import ORGANS
+from xray_seg._util.tensorflow import stderr_held_back, tensorflow
 from xray_seg.bench import take_turns
-from xray_seg.dataset import find_cases, read_truth
-from xray_seg.engines import available_cores, open_engine
-from xray_seg.evaluation import jaccard
-from xray_seg.model_card import Model, load_model
-from xray_seg.polarity import Fitted, fit
-from xray_seg.quiet import stderr_held_back, tensorflow
+from xray_seg.data.cases import find_cases, read_truth
+from xray_seg.evaluation.scoring import jaccard
+from xray_seg.labels import ORGANS
+from xray_seg.models.engines import available_cores, open_engine
+from xray_seg.models.model_folder import Model, load_model
+from xray_seg.preprocessing.polarity import Fitted, fit
 from xray_seg.readers import read
 from xray_seg.segmenter import restore
 

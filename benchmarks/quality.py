@@ -21,18 +21,18 @@ from quality_fit import fit_calibration
 from quality_report import print_report
 from quality_sample import Sample
 
-from xray_seg.anatomy import BACKGROUND, ORGANS
-from xray_seg.calibration import save_calibration
-from xray_seg.dataset import Case, find_cases, read_truth
-from xray_seg.evaluation import dice
-from xray_seg.evidence import gather
+from xray_seg.analysis.calibration import save_calibration
+from xray_seg.analysis.features import gather
+from xray_seg.analysis.shape import describe
+from xray_seg.data.cases import Case, find_cases, read_truth
+from xray_seg.evaluation.scoring import dice
 from xray_seg.kernels import area_mean
-from xray_seg.model_card import load_model
+from xray_seg.labels import BACKGROUND, ORGANS
+from xray_seg.models.model_folder import load_model
+from xray_seg.postprocessing.laterality import find_sides
 from xray_seg.radiograph import Radiograph, normalise
 from xray_seg.readers import read
 from xray_seg.segmenter import Segmenter
-from xray_seg.shape import describe
-from xray_seg.sides import find_sides
 
 SIDE = 512
 #: Spoilt copies of a film by each family; what is no chest film is drawn so often.

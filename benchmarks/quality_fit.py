@@ -10,12 +10,12 @@ import numpy.typing as npt
 from quality_sample import Sample
 from scipy.optimize import minimize
 
-from xray_seg.anatomy import ORGANS
-from xray_seg.calibration import Calibration, Linear, shape_statistics
-from xray_seg.evidence import VIEW_SIDE
+from xray_seg.analysis.calibration import Calibration, Linear, shape_statistics
+from xray_seg.analysis.features import VIEW_SIDE
+from xray_seg.analysis.quality import judge
+from xray_seg.data.phantom import make_phantom
 from xray_seg.kernels import area_mean
-from xray_seg.phantom import make_phantom
-from xray_seg.quality import judge
+from xray_seg.labels import ORGANS
 from xray_seg.radiograph import normalise
 
 Vector = npt.NDArray[np.float64]

@@ -12,9 +12,9 @@ from quality_fit import WHOLE, fit_calibration
 from quality_sample import Sample
 from scipy.stats import rankdata, spearmanr
 
-from xray_seg.anatomy import ORGANS
-from xray_seg.calibration import Calibration
-from xray_seg.quality import Quality, judge
+from xray_seg.analysis.calibration import Calibration
+from xray_seg.analysis.quality import Quality, judge
+from xray_seg.labels import ORGANS
 
 Vector = npt.NDArray[np.float64]
 

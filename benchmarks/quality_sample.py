@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from xray_seg.evidence import Evidence
+from xray_seg.analysis.features import Evidence
 
 
 @dataclass(frozen=True)

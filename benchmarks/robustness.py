@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from xray_seg.anatomy import BACKGROUND, ORGANS
-from xray_seg.dataset import Case, find_cases, read_truth
-from xray_seg.evaluation import jaccard
+from xray_seg.data.cases import Case, find_cases, read_truth
+from xray_seg.evaluation.scoring import jaccard
 from xray_seg.kernels import area_mean
+from xray_seg.labels import BACKGROUND, ORGANS
 from xray_seg.radiograph import Radiograph, normalise
 from xray_seg.readers import read
 from xray_seg.segmenter import Segmenter

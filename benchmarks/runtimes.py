@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xray_seg._util.tensorflow import keras, stderr_held_back, tensorflow
 from xray_seg.bench import Measurement, take_turns
-from xray_seg.engines import available_cores, open_engine
-from xray_seg.export import PRECISIONS
-from xray_seg.model_card import Model, read_variables
-from xray_seg.network import build_network, weights_of
-from xray_seg.phantom import make_phantom
-from xray_seg.quiet import keras, stderr_held_back, tensorflow
+from xray_seg.data.phantom import make_phantom
+from xray_seg.models.engines import available_cores, open_engine
+from xray_seg.models.model_folder import Model, read_variables
+from xray_seg.models.network import build_network, weights_of
 from xray_seg.radiograph import Radiograph, fit_to_grid
+from xray_seg.serving.export import PRECISIONS
 
 Grids = npt.NDArray[np.float32]
 Predict = Callable[[Grids], Any]

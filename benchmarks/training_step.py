@@ -14,11 +14,11 @@ from dataclasses import replace
 import click
 import numpy as np
 
-from xray_seg import quiet
-from xray_seg.batches import epoch_batches, phantom_arrays
-from xray_seg.dataset import Arrays
-from xray_seg.recipe import RECIPES
-from xray_seg.training import build, choose_policy, train_epoch
+from xray_seg._util import tensorflow
+from xray_seg.data.cases import Arrays
+from xray_seg.training.config import RECIPES
+from xray_seg.training.loader import epoch_batches, phantom_arrays
+from xray_seg.training.trainer import build, choose_policy, train_epoch
 
 
 @click.command()
@@ -28,7 +28,7 @@ from xray_seg.training import build, choose_policy, train_epoch
 @click.option("--size", default=128, show_default=True)
 def main(steps: int, rounds: int, arch: str, size: int) -> None:
     """Measure and print."""
-    quiet.keras()
+    tensorflow.keras()
     recipe = replace(
         RECIPES["standard"],
         network=arch,

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from .. import __version__
+from .._version import __version__
 
 #: Subcommands in the order of the help text, with its first lines, so that help loads none.
 COMMANDS = {

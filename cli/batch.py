@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..fingerprint import VERIFY
+from ..batch.fingerprint import VERIFY
+from ..outputs import KINDS, check_kinds
 from ..readers.limits import MAX_PIXELS
-from ..writers import KINDS, check_kinds
 from .options import engine_options, kinds, listed, positive, shape, shard
 
 if TYPE_CHECKING:
-    from ..journal import Record
-    from ..options import Summary
+    from ..batch.journal import Record
+    from ..batch.options import Summary
     from ..readers import RawLayout
 
 _FORMATS = {"tiff": ".tif", "png": ".png"}
@@ -127,9 +127,9 @@ def command(**options: Any) -> None:
     Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
     """
+    from ..batch.options import BatchOptions
+    from ..batch.run import run
     from ..errors import OutputError
-    from ..options import BatchOptions
-    from ..run import run
     from ..segmenter import Segmenter
 
     if options["auto_invert"] and options["inverted"] is not None:
@@ -173,8 +173,8 @@ def command(**options: Any) -> None:
     if options["cluster"] is None:
         summary = run_it(segmenter=Segmenter(*how))
     else:
-        from ..cluster import on_cluster
-        from ..cluster.nodes import connected, plan_segmenter
+        from ..batch.executors.ray_cluster import on_cluster
+        from ..batch.executors.ray_cluster.nodes import connected, plan_segmenter
 
         with connected(options["cluster"]):
             summary = run_it(segmenter=plan_segmenter(*how), stages=on_cluster())

@@ -37,7 +37,7 @@ def command(
     Figures of a machine in use are noisy; compare those of one run with each other.
     """
     from ..bench import bench_inference, bench_kernels, bench_pipeline
-    from ..model_card import load_model
+    from ..models.model_folder import load_model
     from ..segmenter import Segmenter
 
     wanted = _PARTS if not parts or "all" in parts else tuple(p for p in _PARTS if p in parts)

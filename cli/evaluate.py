@@ -45,14 +45,14 @@ def command(
     Reports, per organ, Dice, Jaccard, average symmetric surface distance and 95 % Hausdorff
     distance, worst cases first; with --out also as metrics.json with a row per case.
     """
-    from ..atomic import write_text
-    from ..clinical import read_clinical
-    from ..dataset import find_cases
+    from .._util.files import write_text
+    from ..data.cases import find_cases
+    from ..data.clinical import read_clinical
     from ..errors import DatasetError
-    from ..evaluation import evaluate
-    from ..model_card import trained_names
+    from ..evaluation.scoring import evaluate
+    from ..evaluation.summary import summarise
+    from ..models.model_folder import trained_names
     from ..segmenter import Segmenter
-    from ..summary import summarise
     from . import console
     from .metrics import show
 

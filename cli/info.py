@@ -17,9 +17,9 @@ import click
 )
 def command(as_json: bool) -> None:
     """Show versions, devices, engines and weights, and whether each engine runs."""
+    from .._util.environment import components, devices, versions
     from ..errors import XraySegError
-    from ..info import components, devices, versions
-    from ..model_card import load_model, shipped_models
+    from ..models.model_folder import load_model, shipped_models
     from . import console
 
     facts: dict[str, Any] = {"versions": versions(), "devices": devices(), "weights": {}}
@@ -49,7 +49,7 @@ def _engines(model: Any) -> dict[str, str]:
     """Each engine's state, found by running it on an empty grid."""
     import numpy as np
 
-    from ..engines import ENGINES, open_engine
+    from ..models.engines import ENGINES, open_engine
 
     states = {}
     for name in ENGINES[1:]:

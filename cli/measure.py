@@ -38,11 +38,11 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
     Writes the columns of results.csv, a row per label map. Exit status: 0 all measured, 1 some
     failed (each named with its reason), 2 wrong usage.
     """
+    from ..batch.inputs import find_files, find_inputs
+    from ..batch.journal import write_results, write_rows
+    from ..batch.measure import measure_files
+    from ..batch.results.parquet import require_parquet, write_parquet
     from ..errors import OutputError
-    from ..inputs import find_files, find_inputs
-    from ..journal import write_results, write_rows
-    from ..label_maps import measure_files
-    from ..parquet import require_parquet, write_parquet
     from . import console
 
     suffix = out.suffix.lower()

@@ -26,7 +26,7 @@ def command(folders: tuple[Path, ...], out: Path | None) -> None:
     Exit status: 0 all inputs of all shards done, 1 shards are missing or inputs failed,
     2 wrong usage.
     """
-    from ..merge import merge
+    from ..batch.merge import merge
     from . import console
 
     if out is None and len(folders) > 1:

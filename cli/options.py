@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from ..model_card import WEIGHTS_VARIABLE
-from ..writers import KINDS
+from ..models.model_folder import WEIGHTS_VARIABLE
+from ..outputs import KINDS
 
 
 def shape(value: str) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def listed(inputs: Iterable[str]) -> list[str]:
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:
     """``--weights``, ``--engine``, ``--precision`` and ``--device``, as in the library."""
-    from ..engines import ENGINES, PRECISIONS
+    from ..models.engines import ENGINES, PRECISIONS
 
     for option in (
         click.option("--device", default="auto", help="auto, cpu, gpu or gpu:N.", metavar="NAME"),

@@ -17,7 +17,7 @@ def command(out: Path, count: int, seed: int) -> None:
     OUT/images holds JSRT-format files (2048 x 2048, 12 bits, big-endian), OUT/scr their masks in
     the layout of the SCR database. The same seed gives the same films.
     """
-    from ..phantom import write_phantoms
+    from ..data.phantom import write_phantoms
     from . import console
 
     with console.bar("phantoms", count) as bar:

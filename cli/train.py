@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..network import FILTERS
-from ..recipe import PHANTOM_POOL, RECIPES
+from ..models.network import FILTERS
+from ..training.config import PHANTOM_POOL, RECIPES
 from .options import positive, shard
 
 if TYPE_CHECKING:
-    from ..dataset import Case, Split
-    from ..hosts import Hosts
-    from ..recipe import Recipe
+    from ..data.cases import Case, Split
+    from ..training.config import Recipe
+    from ..training.hosts import Hosts
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -102,11 +102,11 @@ def command(
     history per epoch, and in the end curves, examples, a table and OUT/model, which
     `xrayseg batch --weights OUT/model` uses.
     """
-    from ..dataset import find_cases
-    from ..network import check_size
-    from ..release import release
-    from ..run_folder import RECORD_FILE, read_record
-    from ..training import choose_policy
+    from ..data.cases import find_cases
+    from ..models.network import check_size
+    from ..training.publish import release
+    from ..training.run_folder import RECORD_FILE, read_record
+    from ..training.trainer import choose_policy
     from . import console
     from .metrics import show
 
@@ -141,7 +141,7 @@ def command(
 
 
 def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: int) -> Split:
-    from ..dataset import STUDY_SHARES, fold_cases, split_cases
+    from ..data.cases import STUDY_SHARES, fold_cases, split_cases
 
     if fold:
         return fold_cases(cases, *fold, seed)
@@ -149,7 +149,7 @@ def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: i
 
 
 def _hosts(host: tuple[int, int] | None, coordinator: str | None) -> Hosts:
-    from ..hosts import ALONE, Hosts
+    from ..training.hosts import ALONE, Hosts
 
     if host is None:
         if coordinator is not None:
@@ -170,9 +170,9 @@ def _train(
     resume: bool,
     finish: bool,
 ) -> None:
-    from ..anatomy import ORGANS
-    from ..distribution import train_on_devices
-    from ..training import train
+    from ..labels import ORGANS
+    from ..training.devices import train_on_devices
+    from ..training.trainer import train
     from . import console
 
     with console.bar("training", recipe.epochs, quiet=not hosts.first) as bar:

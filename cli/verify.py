@@ -21,7 +21,7 @@ def command(out: Path, as_json: bool) -> None:
 
     Exit status: 0 all is as recorded, 1 it is not (each file named with what is wrong).
     """
-    from ..verify import verify
+    from ..batch.verify import verify
     from . import console
 
     found = verify(out)

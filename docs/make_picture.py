@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 
 from xray_seg import Radiograph, Segmenter
-from xray_seg.phantom import make_phantom
+from xray_seg.data.phantom import make_phantom
 
 phantom = make_phantom(seed=3)
 result = Segmenter()(Radiograph(phantom.radiograph))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xray_seg
-from xray_seg.phantom import make_phantom
+from xray_seg.data.phantom import make_phantom
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"tensorflow", "keras", "numba", "scipy", "matplotlib"}
@@ -107,11 +107,11 @@ def test_all_is_what_the_package_exports():
 
 
 def test_exports_are_the_objects_of_their_modules():
-    from xray_seg import anatomy, readers, segmenter
+    from xray_seg import labels, readers, segmenter
 
     assert xray_seg.Segmenter is segmenter.Segmenter
     assert xray_seg.read is readers.read
-    assert xray_seg.ORGANS == (anatomy.CLAVICLES, anatomy.HEART, anatomy.LUNGS)
+    assert xray_seg.ORGANS == (labels.CLAVICLES, labels.HEART, labels.LUNGS)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -86,7 +86,7 @@ def test_the_package_in_the_wheel_runs_by_itself(wheel, tmp_path):
     wheel.extractall(tmp_path)
     code = (
         "import json, xray_seg, xray_seg.cli.batch\n"
-        "from xray_seg.model_card import load_model, shipped_models\n"
+        "from xray_seg.models.model_folder import load_model, shipped_models\n"
         "found = {name: str(load_model(name).folder) for name in shipped_models()}\n"
         "print(json.dumps([xray_seg.__file__, xray_seg.cli.batch.__file__, found]))\n"
     )

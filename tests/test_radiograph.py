@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import slow_area_mean
-from tiny import slow_normalise
 
-from xray_seg.phantom import make_phantom
-from xray_seg.polarity import fit, looks_inverted
+from helpers.reference import slow_area_mean
+from helpers.tiny import slow_normalise
+from xray_seg.data.phantom import make_phantom
+from xray_seg.preprocessing.polarity import fit, looks_inverted
 from xray_seg.radiograph import Letterbox, Radiograph, fit_to_grid, normalise
 from xray_seg.readers import read
 

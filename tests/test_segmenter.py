@@ -6,9 +6,9 @@ import pytest
 import tifffile
 
 import xray_seg
-from xray_seg.dataset import find_cases
+from xray_seg.data.cases import find_cases
+from xray_seg.data.phantom import make_phantom, phantom_labels, write_phantoms
 from xray_seg.errors import EngineError, OutputError, ReadError, WeightsError
-from xray_seg.phantom import make_phantom, phantom_labels, write_phantoms
 from xray_seg.radiograph import Radiograph
 from xray_seg.segmenter import Segmenter
 

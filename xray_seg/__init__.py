@@ -3,18 +3,20 @@
 Names are loaded when they are first used, so that importing the package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .anatomy import CLAVICLES as CLAVICLES
-    from .anatomy import HEART as HEART
-    from .anatomy import LUNGS as LUNGS
-    from .anatomy import ORGANS as ORGANS
+from ._version import __version__ as __version__
+
+if _TYPE_CHECKING:
+    from .analysis.measurements import Measurements as Measurements
+    from .analysis.measurements import measure as measure
+    from .analysis.quality import Quality as Quality
     from .errors import XraySegError as XraySegError
-    from .measurements import Measurements as Measurements
-    from .measurements import measure as measure
-    from .quality import Quality as Quality
+    from .labels import CLAVICLES as CLAVICLES
+    from .labels import HEART as HEART
+    from .labels import LUNGS as LUNGS
+    from .labels import ORGANS as ORGANS
     from .radiograph import Radiograph as Radiograph
     from .readers import RawLayout as RawLayout
     from .readers import read as read
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
     from .segmenter import Segmenter as Segmenter
 
 _HOMES = {
-    "CLAVICLES": "anatomy",
-    "HEART": "anatomy",
-    "LUNGS": "anatomy",
-    "ORGANS": "anatomy",
+    "CLAVICLES": "labels",
+    "HEART": "labels",
+    "LUNGS": "labels",
+    "ORGANS": "labels",
     "XraySegError": "errors",
-    "Measurements": "measurements",
-    "measure": "measurements",
-    "Quality": "quality",
+    "Measurements": "analysis.measurements",
+    "measure": "analysis.measurements",
+    "Quality": "analysis.quality",
     "Radiograph": "radiograph",
     "RawLayout": "readers",
     "read": "readers",
@@ -37,17 +39,16 @@ _HOMES = {
     "Segmenter": "segmenter",
 }
 
-__version__ = "0.1.0"
 __all__ = [  # noqa: PLE0604 - a test holds it to what is exported
     "__version__",
     *_HOMES,
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'xray_seg' has no attribute '{name}'")
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value = getattr(_import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from .engines import Engine, open_engine
-from .measurements import Measurements, measure_sides
-from .model_card import Model, load_model
-from .polarity import Fitted, fit
-from .postprocess import clean
-from .quality import Quality, assess
+from .analysis.measurements import Measurements, measure_sides
+from .analysis.quality import Quality, assess
+from .models.engines import Engine, open_engine
+from .models.model_folder import Model, load_model
+from .postprocessing.cleanup import clean
+from .postprocessing.laterality import Sides, find_sides, sides_of
+from .preprocessing.polarity import Fitted, fit
 from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
-from .sides import Sides, find_sides, sides_of
 
 if TYPE_CHECKING:
     from .kernels import Runs
@@ -67,7 +67,7 @@ class Segmentation:
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:
         """(h, w) uint8 the radiograph as it is shown, as large as an overlay usually is."""
-        from .writers import OVERLAY_SIDE, render_grey
+        from .outputs import OVERLAY_SIDE, render_grey
 
         return render_grey(self.radiograph, OVERLAY_SIDE)
 
@@ -80,14 +80,14 @@ class Segmentation:
             longest: its longer side in pixels at most; None for the usual one.
             measurements: draw the lines of the cardiothoracic ratio, and its number.
         """
-        from .writers import render_grey, render_overlay
+        from .outputs import render_grey, render_overlay
 
         grey = render_grey(self.radiograph, longest) if longest else self.grey
         return render_overlay(grey, self.labels, self.measurements if measurements else None)
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        from .notebook import card
+        from .outputs.notebook import card
 
         return card(self)
 
@@ -103,7 +103,7 @@ class Segmentation:
         Raises:
             OutputError: another suffix, it cannot be written, or not of this film.
         """
-        from .writers import save
+        from .outputs import save
 
         save(Path(path), self, sides)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engines import Engine, open_engine
 from ..errors import EngineError
-from ..model_card import Model
+from ..models.engines import Engine, open_engine
+from ..models.model_folder import Model
 from .timing import Measurement, take_turns
 
 #: What can be asked for, by --engine and --precision.

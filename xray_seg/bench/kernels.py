@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import CLASSES, ORGANS
-from ..engines import available_cores
-from ..phantom import make_phantom, phantom_labels, to_jsrt
+from ..data.phantom import make_phantom, phantom_labels, to_jsrt
+from ..labels import CLASSES, ORGANS
+from ..models.engines import available_cores
+from ..outputs import render_grey, render_overlay
 from ..readers import read
-from ..writers import render_grey, render_overlay
 from .timing import Measurement, take_turns
 
 #: Name of the measurement that the others are compared with.
@@ -38,7 +38,7 @@ def bench_kernels(size: int = 128, repeats: int = 15) -> list[Measurement]:
         Measurements; the first is the floor.
     """
     from ..kernels import area_fractions, area_mean, merge_masks, upsample_argmax
-    from ..postprocess import clean
+    from ..postprocessing.cleanup import clean
 
     phantom = make_phantom(0)
     masks = [phantom.masks[part] for organ in ORGANS for part in organ.parts]

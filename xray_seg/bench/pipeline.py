@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..anatomy import CLASSES
-from ..options import BatchOptions
-from ..phantom import make_phantom, phantom_labels, to_jsrt
-from ..run import run
+from ..batch.options import BatchOptions
+from ..batch.run import run
+from ..data.phantom import make_phantom, phantom_labels, to_jsrt
+from ..labels import CLASSES
 from ..segmenter import Segmenter
 from .timing import Measurement
 

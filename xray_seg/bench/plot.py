@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..atomic import atomic_path
+from .._util.files import atomic_path
 from .pipeline import PipelineRun
 from .timing import Measurement
 

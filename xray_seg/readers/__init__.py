@@ -10,13 +10,13 @@ from typing import BinaryIO
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .dicom import is_dicom, read_dicom
-from .header import ID_COLUMNS as ID_COLUMNS
-from .header import read_ids as read_ids
-from .jsrt import JSRT, read_raw
-from .jsrt import RawLayout as RawLayout
+from .dicom_header import ID_COLUMNS as ID_COLUMNS
+from .dicom_header import read_ids as read_ids
 from .limits import MAX_PIXELS as MAX_PIXELS
 from .limits import check_length
 from .raster import read_raster, sniff
+from .raw import JSRT, read_raw
+from .raw import RawLayout as RawLayout
 
 _HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
-from .header import doubts, kind, modality
+from .dicom_header import doubts, kind, modality
 from .limits import MAX_PIXELS, check_claim, check_data, check_frame, check_same_size
 from .raster import check_jpeg, to_grey
 

@@ -1,0 +1,111 @@
+"""A batch that is killed at random moments ends as if it had been left alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xray_seg._util.files import atomic_path, is_temporary, sweep
+from xray_seg._util.folder_lock import alone
+from xray_seg.errors import OutputError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("how", [[], ["--processes"]])
+def test_killed_again_and_again_a_batch_ends_as_if_left_alone(how):
+    script = ROOT / "benchmarks" / "kills.py"
+    command = [sys.executable, script, "--films", "40", "--kills", "8", *how]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["kills"] == 8
+    assert report["files"] == 2 * 40 + 2  # results.csv and report.html
+    assert report["finished_images_computed_again"] == 0
+    assert {value for name, value in report.items() if name.startswith("at_the_end")} == {0}
+
+
+def _leave(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(b"half")
+
+
+def test_only_temporary_files_of_our_pattern_go_and_only_in_the_folders_of_outputs(tmp_path):
+    ours = ".xrayseg-12-0123abcd.tif"
+    others = (".xrayseg-x.tif", ".xrayseg-12-0123abc.tif", "film.tif", ".hidden", "x" + ours)
+    elsewhere = tmp_path / "elsewhere"
+    _leave(elsewhere, ours)
+    out = tmp_path / "out"
+    for folder in (out, out / "labels" / "ward", out / "films"):
+        _leave(folder, ours, *others)
+    (out / "labels" / "link").symlink_to(elsewhere)
+    (out / "labels" / ".xrayseg-13-0123abcd.tif").symlink_to(out / "film.tif")
+    assert sweep(out, ("labels", "overlay")) == 2
+    assert not (out / ours).exists()
+    assert not (out / "labels" / "ward" / ours).exists()
+    for kept in (elsewhere / ours, out / "films" / ours, *(out / name for name in others)):
+        assert kept.exists()
+
+
+def test_the_pattern_is_the_one_that_files_are_written_under(tmp_path):
+    for name in ("a.tif", "results.csv", "no suffix", "x.y\n.z"):
+        with atomic_path(tmp_path / name) as temporary:
+            temporary.touch()
+            assert is_temporary(temporary.name)
+        assert not is_temporary(name)
+
+
+def test_a_run_leaves_no_temporary_file_of_a_killed_one_also_not_among_its_own(tmp_path):
+    """Also where a film's part of the review page was being written when the process ended."""
+    own = tmp_path / ".xrayseg" / "report" / "ward"
+    _leave(own, ".xrayseg-12-0123abcd.json", "film.json")
+    with alone(tmp_path, "", ("labels",)):
+        assert [path.name for path in own.iterdir()] == ["film.json"]
+
+
+def test_a_run_leaves_no_temporary_file_of_a_worker_that_died_under_way(tmp_path):
+    with alone(tmp_path, "", ("labels",)):
+        _leave(tmp_path / "labels", ".xrayseg-12-0123abcd.tif", "film.tif")
+    assert [path.name for path in (tmp_path / "labels").iterdir()] == ["film.tif"]
+
+
+def test_parts_at_the_same_time_keep_their_temporary_files_and_the_last_leaves_none(tmp_path):
+    ours, kinds = ".xrayseg-12-0123abcd.tif", ("labels",)
+    with alone(tmp_path, "-1-of-2", kinds):
+        _leave(tmp_path / "labels", ours)
+        with alone(tmp_path, "-2-of-2", kinds):
+            assert (tmp_path / "labels" / ours).exists()
+        assert (tmp_path / "labels" / ours).exists()
+    assert not (tmp_path / "labels" / ours).exists()
+
+
+@pytest.mark.parametrize(("one", "other"), [("", ""), ("-1-of-2", ""), ("-1-of-2", "-1-of-2")])
+def test_two_runs_that_would_write_the_same_are_refused(tmp_path, one, other):
+    with (
+        alone(tmp_path, one, ()),
+        pytest.raises(OutputError, match="another run writes here"),
+        alone(tmp_path, other, ()),
+    ):
+        pass
+    with alone(tmp_path, other, ()):
+        pass
+
+
+def test_a_part_is_refused_while_a_whole_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("xray_seg._util.folder_lock._PATIENCE_S", 0.1)
+    with (
+        alone(tmp_path, "", ()),
+        pytest.raises(OutputError, match="another run writes here"),
+        alone(tmp_path, "-1-of-2", ()),
+    ):
+        pass

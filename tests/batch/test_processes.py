@@ -1,0 +1,178 @@
+"""Batches whose readers and writers are processes: the same outputs, also when some of them die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from helpers.place import Place
+from xray_seg.batch import pipeline
+from xray_seg.batch.executors import processes
+from xray_seg.errors import XraySegError
+
+pytestmark = pytest.mark.skipif(not processes.AVAILABLE, reason="processes are for Linux")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Films of which one is none; two processes."""
+    monkeypatch.setattr(processes, "available_cores", lambda: 2)
+    made = Place(tmp_path)
+    made.add(*(f"{n:02d}.png" for n in range(14)))
+    (made.films / "05x.png").write_text("no film")
+    return made
+
+
+def children():
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(number) for number in found.split()]
+
+
+def in_processes(place, monkeypatch, **options):
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "MANY", 1)
+        return place.run(**options)
+
+
+def test_outputs_are_those_of_threads(place, monkeypatch):
+    before = set(children())
+    summary, rows = in_processes(place, monkeypatch)
+    assert (summary.done, summary.failed) == (14, 1)
+    assert "05x.png: is a text file" in rows["05x.png"][1]
+    assert set(map(len, place.engine.batches)) <= {3, 2}  # full ones but for the last
+    assert set(children()) == before
+    files = place.files()
+    _, by_threads = place.run(overwrite=True)
+    assert by_threads == rows
+    assert place.files() == files
+
+
+def test_parquet_rows_are_those_of_threads(place, monkeypatch):
+    pytest.importorskip("pyarrow")
+    summary, rows = in_processes(place, monkeypatch, output_format="parquet")
+    assert (summary.done, summary.failed) == (14, 1)
+    assert place.run(overwrite=True, output_format="parquet")[1] == rows
+
+
+def test_few_films_are_done_by_threads(place, monkeypatch):
+    monkeypatch.setattr(processes, "run_in_processes", None)
+    assert place.run()[0].done == 14
+
+
+def test_what_the_engine_fails_on_and_what_cannot_be_written_is_named(place, monkeypatch):
+    (place.out / "labels" / "03.tif").mkdir(parents=True)
+    black = place.films / "06.png"
+    black.write_bytes(imagecodecs.png_encode(np.zeros((60, 64), np.uint8)))
+    summary, rows = in_processes(place, monkeypatch)
+    assert (summary.done, summary.failed) == (12, 3)
+    assert "the engine failed: ArithmeticError: no contrast" in rows["06.png"][1]
+    assert "labels/03.tif: cannot be written" in rows["03.png"][1]
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_process_that_is_killed_costs_no_film(place, monkeypatch, at):
+    before = set(children())
+
+    def kill():
+        if len(place.engine.batches) == at:
+            os.kill(next(iter(set(children()) - before)), signal.SIGKILL)
+
+    place.engine.before = kill
+    summary, _ = in_processes(place, monkeypatch)
+    assert (summary.done, summary.failed) == (14, 1)
+    files = place.files()
+    place.engine.before = lambda: None
+    place.run(overwrite=True)
+    assert place.files() == files
+
+
+def test_a_film_that_ends_its_process_costs_itself(place, monkeypatch, tmp_path):
+    """As a decoder with a fault would: the process aborts while it reads one of the films."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if 'worker' in ' '.join(sys.orig_argv):\n"
+        "    from xray_seg.batch.executors import threads as stages\n"
+        "    prepare = stages.prepare\n"
+        "    def faulty(item, *rest):\n"
+        "        if item.key == '04':\n"
+        "            os.abort()\n"
+        "        return prepare(item, *rest)\n"
+        "    stages.prepare = faulty\n"
+    )
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    summary, rows = in_processes(place, monkeypatch)
+    assert (summary.done, summary.failed) == (13, 2)
+    assert "04.png: ended the process that worked on it, 2 times (SIGABRT)" in rows["04.png"][1]
+
+
+def test_after_an_interruption_what_was_finished_is_kept(place, monkeypatch):
+    told = []
+
+    def interrupt():  # the last film waits for the slot of one that is finished
+        if told and told[-1].done:
+            raise KeyboardInterrupt
+
+    before = set(children())
+    place.engine.before = interrupt
+    inputs = 15
+    with pytest.raises(AssertionError):  # Place holds that each input was told of
+        in_processes(place, monkeypatch, tell=lambda record, now: told.append(now))
+    assert set(children()) == before
+    assert told[-1].interrupted
+    assert 0 < told[-1].done < inputs
+    assert len(list((place.out / "labels").iterdir())) == told[-1].done
+    assert not list(place.out.rglob(".xrayseg-*"))
+    place.engine.before = lambda: None
+    summary, _ = in_processes(place, monkeypatch)
+    assert (summary.kept, summary.done) == (told[-1].done, 14 - told[-1].done)
+
+
+def test_processes_that_cannot_start_end_the_run(place, monkeypatch):
+    monkeypatch.setattr(processes.sys, "executable", "/bin/false")
+    with pytest.raises(XraySegError, match="ended as it started"):
+        in_processes(place, monkeypatch)
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    script = (
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from helpers.place import Place\n"
+        "from xray_seg.batch import pipeline\n"
+        "pipeline.MANY = 1\n"
+        "place = Place(Path(sys.argv[1]))\n"
+        "place.add(*(f'{n:02d}.png' for n in range(14)))\n"
+        "children = Path(f'/proc/self/task/{os.getpid()}/children')\n"
+        "def wait():\n"
+        "    print(children.read_text(), flush=True)\n"
+        "    time.sleep(60)\n"
+        "place.engine.before = wait\n"
+        "place.run(workers=2)\n"
+    )
+    here = str(Path(__file__).parents[1])
+    paths = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-c", script, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        workers = [int(number) for number in parent.stdout.readline().split()]
+        parent.kill()
+    assert len(workers) == 2
+    until = time.monotonic() + 20
+    while any(_runs(worker) for worker in workers):
+        assert time.monotonic() < until, "a process outlived its parent"
+        time.sleep(0.05)
+
+
+def _runs(process):
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

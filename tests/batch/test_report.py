@@ -1,0 +1,261 @@
+"""report.html: what it is made of, and what a browser makes of it."""
+
+import base64
+import json
+import os
+import re
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from xray_seg.batch.report import doubts_of, write_report
+from xray_seg.batch.report.fragment import SIDE, make_fragment, outline
+from xray_seg.batch.report.histogram import Distributions
+from xray_seg.cli import main
+from xray_seg.data.phantom import make_phantom, phantom_labels
+from xray_seg.kernels import find_runs
+from xray_seg.labels import ORGANS
+from xray_seg.radiograph import Radiograph
+from xray_seg.segmenter import Segmentation
+
+CHROMIUM = "/usr/bin/chromium"
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def areas(path: str) -> float:
+    """Area within an SVG path of straight lines, holes taken off."""
+    total = 0.0
+    for ring in filter(None, path.split("Z")):
+        x, y = np.array([p.split() for p in re.split("[ML]", ring) if p], float).T
+        total += np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2
+    return total
+
+
+def test_an_outline_holds_the_area_of_its_organ():
+    labels = phantom_labels(make_phantom(2, 360))
+    for organ in ORGANS:
+        area = np.count_nonzero(labels == organ.label)
+        assert areas(outline(labels, organ.label)) == pytest.approx(area, rel=0.03)
+
+
+def test_an_outline_leaves_out_holes():
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:35, 5:35] = 3
+    labels[15:25, 15:25] = 2
+    assert areas(outline(labels, 3)) == pytest.approx(30 * 30 - 10 * 10, rel=0.03)
+    assert outline(labels, 1) == ""
+
+
+def test_a_fragment_shows_the_film_bones_bright():
+    phantom = make_phantom(1, 512)
+    labels = phantom_labels(phantom)
+    film = Radiograph(1 - phantom.radiograph, inverted=True)
+    made = make_fragment(Segmentation(film, labels, np.zeros((2, 2, 4), np.float32)))
+    shown = imagecodecs.jpeg_decode(base64.b64decode(made["jpeg"]))
+    assert made["size"] == [SIDE, SIDE]
+    small = phantom.radiograph[:: 512 // 128, :: 512 // 128]
+    again = shown[np.arange(128) * SIDE // 128][:, np.arange(128) * SIDE // 128]
+    assert np.corrcoef(small.ravel(), again.ravel())[0, 1] > 0.95
+    assert len(json.dumps(made)) < 40_000
+    assert len(find_runs(labels).rows) > 0
+
+
+def row(name, **cells):
+    return {"input": name, "status": "ok", **cells}
+
+
+def embedded(page: str) -> list:
+    found = re.findall(r'<script type="application/json" class="films">(.*?)</script>', page, re.S)
+    return [film for piece in found for film in json.loads(piece)]
+
+
+def test_names_and_errors_stay_text(tmp_path):
+    rows = [
+        (EVIL, row(EVIL, notes=f"{EVIL}; </script><script>alert(2)</script>")),
+        ("b", {"input": "\udce9", "status": "failed", "error": f"\udce9 {EVIL}"}),
+    ]
+    write_report(tmp_path / "report.html", lambda: iter(rows), tmp_path)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert EVIL not in page
+    assert "alert(2)</script>" not in page
+    films = embedded(page)
+    assert films[0]["name"] == EVIL
+    assert films[1]["error"].endswith(EVIL)
+    again = tmp_path / "again.html"
+    write_report(again, lambda: iter(rows), tmp_path)
+    assert again.read_text("utf-8") == page
+
+
+def test_a_large_run_keeps_the_worst(tmp_path, monkeypatch):
+    monkeypatch.setattr("xray_seg.batch.report.MOST", 3)
+    rows = [(str(n), row(str(n), quality=n / 10)) for n in range(8)]
+    rows.append(("x", {"input": "x", "status": "failed", "error": "bad"}))
+    write_report(tmp_path / "r.html", lambda: iter(rows), tmp_path)
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert {film["name"] for film in embedded(page)} == {"0", "1", "x"}
+    assert "6 more films" in page
+
+
+def test_histograms_count_every_value():
+    rows = [row(str(n), cardiothoracic_ratio=0.4 + n / 100, row_spacing_mm=0.1) for n in range(9)]
+    distributions = Distributions()
+    for each in rows:
+        distributions.add(each)
+    (only,) = distributions.histograms()
+    assert (only.name, only.count, only.median) == ("cardiothoracic ratio", 9, "0.44")
+    assert len([bar for bar in only.bars if bar[1]]) == 9
+
+
+def test_doubts_are_flags_and_notes():
+    assert doubts_of({"flags": "a; b", "notes": "c"}) == ["a", "b", "c"]
+    assert doubts_of({"flags": "", "notes": None}) == []
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A run over phantoms, sound and not."""
+    folder = tmp_path_factory.mktemp("report")
+    films = folder / "films"
+    films.mkdir()
+    for seed in range(4):
+        pixels = (make_phantom(seed, 256).radiograph * 255).astype(np.uint8)
+        (films / f"sound{seed}.png").write_bytes(imagecodecs.png_encode(pixels))
+    static = np.random.default_rng(0).integers(0, 255, (200, 200)).astype(np.uint8)
+    (films / "static.png").write_bytes(imagecodecs.png_encode(static))
+    (films / f"{EVIL}.png").write_bytes((films / "sound0.png").read_bytes())
+    (films / "torn.png").write_bytes((films / "sound0.png").read_bytes()[:500])
+    with pytest.raises(SystemExit) as stop:
+        main(["batch", str(films), "-o", str(folder / "out"), "-q"])
+    assert stop.value.code == 1
+    return folder / "out"
+
+
+def test_a_resumed_run_keeps_the_pictures(finished):
+    page = finished / "report.html"
+    before = page.read_bytes()
+    with pytest.raises(SystemExit):
+        main(["batch", str(finished.parent / "films"), "-o", str(finished), "-q"])
+    assert page.read_bytes() == before
+    films = embedded(before.decode())
+    assert [film["name"].split("/")[-1] for film in films if "picture" not in film] == ["torn.png"]
+
+
+def test_no_report_leaves_none(finished, tmp_path):
+    with pytest.raises(SystemExit):
+        main(["batch", str(finished.parent / "films"), "-o", str(tmp_path), "-q", "--no-report"])
+    assert not (tmp_path / "report.html").exists()
+    assert not (tmp_path / ".xrayseg" / "report").exists()
+
+
+def test_a_film_that_now_fails_leaves_no_picture(tmp_path, monkeypatch):
+    """Also where the output folder is given as a relative path."""
+    monkeypatch.chdir(tmp_path)
+    film = Path("film.png")
+    pixels = (make_phantom(0, 128).radiograph * 255).astype(np.uint8)
+    film.write_bytes(imagecodecs.png_encode(pixels))
+    left = []
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            main(["batch", "film.png", "-o", "out", "-q"])
+        left.append(sorted(path.name for path in Path("out/.xrayseg/report").iterdir()))
+        film.write_bytes(film.read_bytes()[:300])
+    assert left == [["film.json"], []]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not os.path.exists(CHROMIUM):  # noqa: PTH110
+        pytest.skip(f"no {CHROMIUM}")
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, finished):
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    page = context.new_page()
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((finished / "report.html").as_uri())
+    yield page
+    context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [
+        (finished / "report.html").as_uri()
+    ]
+
+
+def names(page) -> list[str]:
+    return [title.split("/")[-1] for title in page.eval_on_selector_all(
+        ".card", "cards => cards.map(card => card.title)"
+    )]  # fmt: skip
+
+
+def test_it_sorts(page):
+    assert names(page)[:2] == ["torn.png", "static.png"]
+    page.select_option("#sort", "name")
+    assert names(page) == sorted(names(page))
+    page.select_option("#sort", "-bad")
+    assert names(page)[-1] == "torn.png"
+
+
+def test_it_filters(page):
+    page.fill("#find", "SOUND")
+    assert sorted(names(page)) == [f"sound{n}.png" for n in range(4)]
+    page.fill("#find", "")
+    page.click(".chip[data-status=failed]")
+    assert names(page) == ["torn.png"]
+    page.click(".chip[data-status=failed]")
+    page.click('.chip[data-doubt="not a frontal chest film?"]')
+    assert names(page) == ["static.png"]
+    assert page.inner_text("#shown") == "1 of 7 films"
+
+
+def test_it_shows_a_film_large_with_switches_and_keys(page):
+    page.select_option("#sort", "name")
+    page.focus(".card:nth-child(2)")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#film-name").endswith("sound0.png")
+    heart = page.locator("#large path.heart")
+    assert heart.is_visible()
+    page.keyboard.press("2")
+    assert not heart.is_visible()
+    assert not page.is_checked("#film input[value=heart]")
+    page.check("#film input[value=heart]")
+    assert heart.is_visible()
+    page.keyboard.press("0")
+    assert not heart.is_visible()
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#film-name").endswith("sound1.png")
+    assert "cardiothoracic ratio" in page.inner_text("#cells")
+    page.keyboard.press("Escape")
+    assert not page.locator("#film").is_visible()
+
+
+def test_it_is_dark_where_that_is_preferred(page):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert light != dark
+    page.click("#theme")
+    assert page.evaluate(ground) == light
+
+
+def test_nothing_is_wider_than_a_phone(page):
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.click(".card:nth-child(2)")
+    box = page.locator("#film").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360

@@ -1,0 +1,158 @@
+"""`xrayseg train` and `xrayseg evaluate`: their contract, and what they say to wrong input."""
+
+import json
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from xray_seg.cli import main
+from xray_seg.data.phantom import make_phantom
+
+ORGANS = ["clavicles", "heart", "lungs"]
+SCORES = ["dice", "jaccard", "assd_mm", "hd95_mm"]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """Three small phantoms in the layout of the SCR database."""
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "images").mkdir()
+    for number in range(1, 4):
+        phantom = make_phantom(number, 128)
+        film = imagecodecs.png_encode((phantom.radiograph * 255).astype(np.uint8))
+        (folder / "images" / f"P{number}.png").write_bytes(film)
+        for part, mask in phantom.masks.items():
+            place = folder / "scr" / f"fold{2 - number % 2}" / "masks" / part
+            place.mkdir(parents=True, exist_ok=True)
+            picture = imagecodecs.gif_encode(mask.astype(np.uint8) * 255)
+            (place / f"P{number}.gif").write_bytes(picture)
+    return folder
+
+
+@pytest.fixture
+def xrayseg(capfd, tmp_path, monkeypatch):
+    """Run a command line; its exit status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+    def run(*args):
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        return (stop.value.code, *capfd.readouterr())
+
+    return run
+
+
+def _data(sample):
+    return ["--images", sample / "images", "--masks", sample / "scr"]
+
+
+def test_metrics_json_has_the_shape_that_programs_rely_on(sample, xrayseg):
+    status, out, _ = xrayseg("evaluate", *_data(sample), "--out", "scores", "--spacing", "1")
+    assert status == 0
+    metrics = json.loads(Path("scores/metrics.json").read_text())
+    assert list(metrics["organs"]) == ORGANS
+    for organ in ORGANS:
+        assert list(metrics["organs"][organ]) == SCORES
+        for score in SCORES:
+            values = [case[organ][score] for case in metrics["cases"]]
+            known = [value for value in values if value is not None]
+            found = metrics["organs"][organ][score]
+            assert found.keys() >= {"mean", "sd", "min"}
+            if known:
+                assert found["mean"] == pytest.approx(np.mean(known))
+                assert found["min"] == min(known)
+                assert found["sd"] == pytest.approx(np.std(known, ddof=1) if known[1:] else 0)
+    assert 0 <= metrics["accuracy"] <= 1
+    assert metrics["loss"] >= 0
+    assert {case["name"] for case in metrics["cases"]} == {"P1", "P2", "P3"}
+    for word in (*ORGANS, "P1", "P2", "P3", f"accuracy {metrics['accuracy']:.4f}"):
+        assert word in out
+
+
+def test_scores_of_a_case_agree_with_each_other_and_scale_with_the_spacing(sample, xrayseg):
+    cases = []
+    for spacing in ("1", "0.5"):
+        xrayseg("evaluate", *_data(sample), "--out", spacing, "--spacing", spacing)
+        cases.append(json.loads(Path(spacing, "metrics.json").read_text())["cases"])
+    for coarse, fine in zip(*cases, strict=True):
+        for organ in ORGANS:
+            one, other = coarse[organ], fine[organ]
+            assert one["dice"] == pytest.approx(2 * one["jaccard"] / (1 + one["jaccard"]))
+            assert (one["dice"], one["jaccard"]) == (other["dice"], other["jaccard"])
+            if one["assd_mm"] is not None:
+                assert other["assd_mm"] == pytest.approx(one["assd_mm"] / 2)
+                assert other["hd95_mm"] == pytest.approx(one["hd95_mm"] / 2)
+
+
+def test_distances_are_unknown_without_a_spacing(sample, xrayseg):
+    status, out, _ = xrayseg("evaluate", *_data(sample), "--out", "scores")
+    assert status == 0
+    organs = json.loads(Path("scores/metrics.json").read_text())["organs"]
+    assert {organs[organ]["assd_mm"]["mean"] for organ in ORGANS} == {None}
+    assert "unknown" in out
+
+
+def test_a_part_without_any_case_is_an_error(sample, xrayseg):
+    status, out, err = xrayseg("evaluate", *_data(sample), "--part", "validation")
+    assert (status, out) == (1, "")
+    assert "has no validation case" in err
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_folders_that_do_not_fit_together_are_one_helpful_line(sample, xrayseg, command):
+    def said(images, masks):
+        status, out, err = xrayseg(command, "--images", images, "--masks", masks, "-o", "out")
+        assert (status, out) == (1, "")
+        assert err.startswith("xrayseg: ")
+        assert len(err.splitlines()) == 1
+        return err
+
+    assert "gone: no such folder" in said("gone", sample / "scr")
+    assert "no 'left clavicle' masks" in said(sample / "images", sample / "images")
+    Path("more").mkdir()
+    Path("more/P9.png").write_bytes((sample / "images" / "P1.png").read_bytes())
+    assert "P9" in said("more", sample / "scr")
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--size", "12"], "--size"),
+        (["--size", "4"], "--size"),
+        (["--epochs", "0"], "--epochs"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--learning-rate", "0"], "--learning-rate"),
+        (["--phantoms", "49"], "--phantoms"),
+        (["--recipe", "secret"], "standard"),
+        (["--arch", "v-net"], "inverted-net"),
+        (["--fold", "6/5"], "1/5"),
+        (["--fold", "0/5"], "1/5"),
+        (["--fold", "1/1"], "1/5"),
+        (["--fold", "1/5/9"], "1/5"),
+        (["--precision", "int8"], "float32"),
+        (["--host", "3/2"], "I from 1 to N"),
+        (["--host", "1/2"], "--coordinator"),
+        (["--host", "1/2", "--coordinator", "somewhere"], "10.0.0.1:9876"),
+        (["--coordinator", "10.0.0.1:9876"], "--host"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_training_options_are_status_2_with_a_helpful_line(sample, xrayseg, options, hint):
+    precision = [] if "--precision" in options else ["--precision", "float32"]
+    status, out, err = xrayseg("train", *_data(sample), "--out", "run", *precision, *options)
+    assert (status, out) == (2, "")
+    assert hint in err
+    assert "Usage: xrayseg train" in err
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_radiographs_and_masks_must_be_given(xrayseg, command):
+    status, _, err = xrayseg(command)
+    assert status == 2
+    assert "--images" in err

@@ -1,0 +1,224 @@
+"""What `xrayseg` says to a command line that is wrong, and to a place it cannot write to."""
+
+import importlib
+import io
+import sys
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+
+import xray_seg
+from xray_seg.cli import COMMANDS, main
+from xray_seg.data.phantom import make_phantom
+
+
+@pytest.fixture(autouse=True)
+def film(tmp_path, monkeypatch):
+    """Each test in a folder of its own that holds one film."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    pixels = (make_phantom(1, 64).radiograph * 255).astype(np.uint8)
+    Path("film.png").write_bytes(imagecodecs.png_encode(pixels))
+    return Path("film.png")
+
+
+@pytest.fixture
+def xrayseg(capfd):
+    """Run a command line; its exit status, standard output and standard error."""
+
+    def run(*args):
+        with pytest.raises(SystemExit) as stop:
+            main([str(arg) for arg in args])
+        return (stop.value.code, *capfd.readouterr())
+
+    return run
+
+
+def _spelled(value):
+    return value if isinstance(value, str) else " ".join(value)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_has_help(xrayseg, name, option):
+    status, out, err = xrayseg(name, option)
+    assert (status, err) == (0, "")
+    usage, _, first = out.splitlines()[:3]
+    assert usage.startswith(f"Usage: xrayseg {name} ")
+    assert first.strip()
+    assert "--help" in out
+
+
+def test_help_names_every_command(xrayseg):
+    _, out, _ = xrayseg("--help")
+    listed = out.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    assert {"batch", "train", "evaluate", "phantom", "info"} <= COMMANDS.keys()
+    assert "Not a medical device" in out
+
+
+def test_the_options_of_batch_are_those_that_programs_rely_on():
+    command = importlib.import_module("xray_seg.cli.batch").command
+    options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    assert options >= {
+        *("--out", "-o", "--quiet", "-q", "--verbose", "-v", "--json", "--overwrite", "--shard"),
+        *("--weights", "--engine", "--precision", "--device", "--batch-size", "--workers"),
+        *("--save", "--format", "--raw-shape", "--spacing"),
+        *("--invert", "--no-invert", "--auto-invert"),
+    }
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_is_the_packages(xrayseg, option):
+    status, out, _ = xrayseg(option)
+    assert status == 0
+    assert out.split()[-1] == xray_seg.__version__
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        ([], "Usage: xrayseg"),
+        (["bath"], "bath"),
+        (["batch"], "Usage: xrayseg batch"),
+        (["batch", "film.png"], "--out"),
+        (["batch", "-o", "masks"], "INPUT"),
+        (["batch", "film.png", "-o", "masks", "--sve", "labels"], "--sve"),
+        (["batch", "film.png", "-o", "masks", "--save", "labels,svg"], "organs, overlay"),
+        (["batch", "film.png", "-o", "masks", "--save", ","], "organs, overlay"),
+        (["batch", "film.png", "-o", "masks", "--format", "jpg"], "tiff"),
+        (["batch", "film.png", "-o", "masks", "--engine", "onnx"], "litert"),
+        (["batch", "film.png", "-o", "masks", "--precision", "int4"], "int8"),
+        (["batch", "film.png", "-o", "masks", "--batch-size", "0"], "--batch-size"),
+        (["batch", "film.png", "-o", "masks", "--workers", "many"], "--workers"),
+        (["batch", "film.png", "-o", "masks", "--spacing", "0"], "--spacing"),
+        (["batch", "film.png", "-o", "masks", "--spacing", "-1"], "--spacing"),
+        (["batch", "film.png", "-o", "masks", "--raw-shape", "2048"], "2048x2048"),
+        (["batch", "film.png", "-o", "masks", "--raw-shape", "0x5"], "2048x2048"),
+        (["batch", "film.png", "-o", "masks", "--raw-shape", "²x5"], "²"),
+        (["batch", "film.png", "-o", "masks", "--raw-dtype", "f4"], ">u2"),
+        (["batch", "film.png", "-o", "masks", "--shard", "3/2"], "I/N"),
+        (["batch", "film.png", "-o", "masks", "--shard", "0/2"], "I/N"),
+        (["batch", "film.png", "-o", "masks", "--shard", "2"], "I/N"),
+        (["batch", "film.png", "-o", "masks", "--invert", "--auto-invert"], "--auto-invert"),
+        (["phantom"], "--out"),
+        (["phantom", "-o", "sample", "--count", "0"], "--count"),
+        (["info", "--yaml"], "--yaml"),
+    ],
+    ids=_spelled,
+)
+def test_wrong_usage_is_status_2_with_a_helpful_line(xrayseg, args, hint):
+    status, out, err = xrayseg(*args)
+    assert (status, out) == (2, "")
+    assert hint in err
+    assert "Usage: xrayseg" in err
+    assert "Traceback" not in err
+    assert [path.name for path in Path().iterdir()] == ["film.png"]
+
+
+def test_an_empty_list_on_standard_input_is_wrong_usage(xrayseg, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n  \n"))
+    status, _, err = xrayseg("batch", "-", "-o", "masks")
+    assert status == 2
+    assert "standard input names no files" in err
+
+
+_NO_WEIGHTS = ["--weights", "nowhere"]
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (_NO_WEIGHTS, "nowhere"),
+        (["--engine", "litert", "--precision", "float16"], "saved-model"),
+        (["--engine", "litert", "--device", "gpu"], "gpu"),
+    ],
+    ids=_spelled,
+)
+def test_what_cannot_run_here_is_one_helpful_line(xrayseg, options, hint):
+    status, out, err = xrayseg("batch", "film.png", "-o", "masks", *options)
+    assert status != 0
+    assert out == ""
+    assert hint in err
+    assert len(err.splitlines()) == 1
+    assert not Path("masks").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--device", "tpu"],
+        ["--device", "gpu:x"],
+        ["--engine", "litert", "--precision", "float16"],
+        ["--engine", "saved-model", "--precision", "int8", "--device", "cpu"],
+        _NO_WEIGHTS,
+    ],
+    ids=_spelled,
+)
+def test_options_that_name_nothing_or_contradict_each_other_are_wrong_usage(xrayseg, options):
+    assert xrayseg("batch", "film.png", "-o", "masks", *options)[0] == 2
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_spacing_is_a_finite_number(xrayseg, value):
+    assert xrayseg("batch", "film.png", "-o", "masks", "--spacing", value)[0] == 2
+
+
+def test_the_weights_of_the_environment_are_used(xrayseg, monkeypatch):
+    monkeypatch.setenv("XRAYSEG_WEIGHTS", "from/the/environment")
+    status, _, err = xrayseg("batch", "film.png", "-o", "masks")
+    assert status != 0
+    assert "from/the/environment" in err
+
+
+@pytest.mark.parametrize("out", ["film.png", "film.png/below"])
+def test_an_output_folder_that_cannot_be_made_is_one_helpful_line(xrayseg, out):
+    status, _, err = xrayseg("batch", "film.png", "-o", out)
+    assert status == 1
+    assert err.startswith(f"xrayseg: {out}: cannot be written")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_film_whose_masks_cannot_be_written_is_named_on_standard_error(xrayseg):
+    Path("masks").mkdir()
+    Path("masks/labels").write_text("in the way")
+    status, _, err = xrayseg("batch", "film.png", "-o", "masks")
+    assert status == 1
+    assert "film.png" in err
+
+
+def test_the_last_line_names_the_output_folder_as_it_is(xrayseg):
+    status, out, _ = xrayseg("batch", "film.png", "-o", "masks [new]")
+    assert status == 0
+    assert "masks [new]" in out
+
+
+def test_the_last_line_is_one_line_however_long_the_output_folders_name(xrayseg):
+    folder = "masks of all the films of ward four in the year of the great move " * 3
+    _, out, _ = xrayseg("batch", "film.png", "-o", folder.strip())
+    assert any(f"{folder.strip()}/results.csv" in line for line in out.splitlines())
+
+
+def test_a_list_separated_by_nulls_ends_without_a_traceback(xrayseg, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("film.png\0other.png\0"))
+    status, _, err = xrayseg("batch", "-", "-o", "masks")
+    assert status in (1, 2)
+    assert "film.png" in err
+
+
+def test_phantoms_have_the_layout_of_jsrt_and_scr(xrayseg):
+    status, out, _ = xrayseg("phantom", "--out", "sample", "--count", "2", "--seed", "3")
+    assert status == 0
+    assert "sample/images" in out
+    films = sorted(Path("sample/images").iterdir())
+    assert [film.name for film in films] == ["PHANTOM001.IMG", "PHANTOM002.IMG"]
+    assert {film.stat().st_size for film in films} == {2048 * 2048 * 2}
+    values = np.fromfile(films[0], ">u2")
+    assert 0 < values.min() < values.max() <= 4095
+    for fold, name in ((1, "PHANTOM001"), (2, "PHANTOM002")):
+        masks = sorted(Path(f"sample/scr/fold{fold}/masks").rglob("*.gif"))
+        parts = ["heart", "left clavicle", "left lung", "right clavicle", "right lung"]
+        assert [(mask.parent.name, mask.stem) for mask in masks] == [(part, name) for part in parts]

@@ -1,0 +1,84 @@
+"""Means, intervals, order and groups of scores, on cases made by hand."""
+
+import numpy as np
+import pytest
+
+from xray_seg.data.clinical import Patient
+from xray_seg.evaluation.scoring import CaseScores
+from xray_seg.evaluation.summary import summarise
+from xray_seg.labels import ORGANS
+
+
+def _case(name, dice, distance=1.0):
+    scores = {"dice": dice, "jaccard": dice / (2 - dice), "assd_mm": distance, "hd95_mm": distance}
+    return CaseScores(name, {organ.name: dict(scores) for organ in ORGANS}, dice, 1 - dice)
+
+
+def test_mean_sd_and_min_are_those_of_the_cases():
+    found = summarise([_case("a", 0.9), _case("b", 0.7), _case("c", 0.8)])["organs"]["heart"]
+    assert found["dice"]["mean"] == pytest.approx(0.8)
+    assert found["dice"]["sd"] == pytest.approx(0.1)
+    assert found["dice"]["min"] == 0.7
+
+
+def test_the_worst_case_comes_first():
+    metrics = summarise([_case("a", 0.9), _case("b", 0.7), _case("c", 0.8)])
+    assert [case["name"] for case in metrics["cases"]] == ["b", "c", "a"]
+
+
+def test_a_distance_that_is_not_defined_is_left_out_of_the_mean():
+    found = summarise([_case("a", 0.9, None), _case("b", 0.7, 3.0)])["organs"]["lungs"]
+    assert found["assd_mm"]["mean"] == 3.0
+    assert found["assd_mm"]["undefined"] == 1
+    assert found["dice"]["undefined"] == 0
+    found = summarise([_case("a", 0.9, None)])["organs"]["lungs"]["hd95_mm"]
+    assert found == {
+        "mean": None,
+        "sd": None,
+        "min": None,
+        "interval": None,
+        "undefined": 1,
+    }
+
+
+def test_the_interval_is_near_the_normal_one_for_many_cases():
+    values = np.random.default_rng(3).normal(0.85, 0.02, 400).clip(0, 1)
+    found = summarise([_case(str(n), value) for n, value in enumerate(values)])
+    low, high = found["organs"]["heart"]["dice"]["interval"]
+    half = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+    assert low == pytest.approx(values.mean() - half, abs=half / 5)
+    assert high == pytest.approx(values.mean() + half, abs=half / 5)
+
+
+def test_few_or_equal_cases_have_no_or_a_point_interval():
+    few = summarise([_case("a", 0.9), _case("b", 0.7)])
+    assert few["organs"]["heart"]["dice"]["interval"] is None
+    same = summarise([_case(name, 0.9) for name in "abc"])
+    assert same["organs"]["heart"]["dice"]["interval"] == [0.9, 0.9]
+
+
+def test_strata_hold_the_means_of_their_own_cases():
+    patients = {
+        "A": Patient("A", 30, "male", nodule=False),
+        "B": Patient("B", 70, "female", nodule=True, subtlety=2),
+        "C": Patient("C", 30, "female", nodule=False),
+    }
+    cases = [_case("a", 0.9), _case("b", 0.7), _case("c", 0.8), _case("not in the tables", 0.1)]
+    metrics = summarise(cases, patients)
+    groups = metrics["strata"]
+    assert metrics["strata_unknown"] == 1
+    assert groups["sex"]["female"]["cases"] == 2
+    assert groups["sex"]["female"]["heart"]["dice"] == pytest.approx(0.75)
+    assert groups["nodule"]["with"]["lungs"]["dice"] == pytest.approx(0.7)
+    assert groups["age"]["under 50"]["cases"] == 2
+    assert "lobe" not in groups
+    assert "strata" not in summarise(cases)
+
+
+def test_cases_that_were_trained_on_are_marked():
+    metrics = summarise([_case("a", 0.9), _case("b", 0.7)], trained_on={"a", "z"})
+    assert metrics["trained_on"] == 1
+    assert {case["name"]: case["trained_on"] for case in metrics["cases"]} == {
+        "a": True,
+        "b": False,
+    }

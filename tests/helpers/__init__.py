@@ -1,0 +1,1 @@
+"""Slow references and small cases for tests."""

@@ -1,0 +1,3 @@
+"""Outputs of a small segmentation."""
+
+ALL = "labels,organs,overlay,probabilities,rle,contours,chexmask,dicom-seg"

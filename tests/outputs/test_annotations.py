@@ -1,0 +1,222 @@
+"""Lines of the cardiothoracic ratio: where they end, what is drawn, and that --lines draws them."""
+
+import csv
+import json
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from xray_seg import Radiograph, Segmentation
+from xray_seg.analysis.measurements import measure
+from xray_seg.cli import main
+from xray_seg.data.phantom import make_phantom
+from xray_seg.outputs import OVERLAY_SIDE
+from xray_seg.outputs.annotations import draw_measurements, write
+
+WHITE = (255, 255, 255)
+GREY = 90
+
+
+def chest(scale=1):
+    """Heart from column 80 to 134, its ends in rows 60 and 70; lungs from 20 to 169, at 50."""
+    labels = np.zeros((120, 200), np.uint8)
+    labels[25:76, 20:90] = 3
+    labels[25:76, 110:170] = 3
+    labels[58:63, 80:110] = 2
+    labels[66:75, 100:135] = 2
+    return np.kron(labels, np.ones((scale, scale), np.uint8))
+
+
+def drawn(labels, shape):
+    """A grey picture with the lines, and where it was changed to white, below the number."""
+    picture = np.full((*shape, 3), GREY, np.uint8)
+    draw_measurements(picture, measure(labels), labels.shape)
+    changed = (picture != GREY).any(axis=2)
+    white = (picture == WHITE).all(axis=2)
+    top = shape[0] // 5
+    return picture, white[top:], changed[top:], top
+
+
+def test_ends_lie_on_the_outermost_columns_of_a_map_drawn_by_hand():
+    labels = chest()
+    found = measure(labels)
+    assert found.heart_line == ((80, 60), (134, 70))
+    assert found.thorax_line == ((20, 50), (169, 50))
+    picture, white, changed, top = drawn(labels, labels.shape)
+    rows, columns = np.nonzero(white)
+    rows += top
+    expected = np.zeros(labels.shape, bool)
+    expected[50, 20:170] = True  # the thorax, level
+    expected[46:55, [20, 169]] = True  # and its ticks
+    expected[65, 80:135] = True  # the heart, half-way between the rows of its ends
+    expected[56:70, 80] = True  # joined to them by uprights
+    expected[61:75, 134] = True
+    assert {*zip(rows, columns, strict=True)} == {*zip(*np.nonzero(expected), strict=True)}
+    # A shadow of one pixel around, nothing beyond.
+    near = np.zeros_like(expected)
+    for row, column in zip(*np.nonzero(expected), strict=True):
+        near[row - 1 : row + 2, column - 1 : column + 2] = True
+    np.testing.assert_array_equal(changed, near[top:])
+    assert (picture[top:][changed & ~white] == 0).all()
+
+
+@pytest.mark.parametrize(("scale", "shape"), [(4, (120, 200)), (1, (480, 800)), (3, (250, 410))])
+def test_ends_keep_their_places_when_the_picture_is_of_another_size(scale, shape):
+    """Within a pixel of picture and map, and never further out than the line is thick."""
+    labels = chest(scale)
+    _, white, _, _ = drawn(labels, shape)
+    columns = np.nonzero(white.any(axis=0))[0]
+    across = shape[1] / 200
+    slack = max(1, across / 2) + max(1, min(shape) // 400)
+    assert abs(columns[0] + 0.5 - 20.5 * across) <= slack
+    assert abs(columns[-1] + 0.5 - 169.5 * across) <= slack
+
+
+def test_what_is_not_measured_is_not_drawn():
+    nothing = np.full((50, 60, 3), GREY, np.uint8)
+    draw_measurements(nothing, measure(np.zeros((50, 60), np.uint8)), (50, 60))
+    assert (nothing == GREY).all()
+    labels = chest()
+    labels[labels == 2] = 0
+    picture, white, _, top = drawn(labels, labels.shape)
+    assert (picture[:top] == GREY).all()  # no heart, no ratio
+    assert {*(np.nonzero(white)[0] + top)} == {*range(46, 55)}  # the thorax's line alone
+    labels[:, 100:] = 0
+    assert (drawn(labels, labels.shape)[0] == GREY).all()
+
+
+def test_lines_at_the_border_are_cut_off_there():
+    labels = np.full((40, 30), 3, np.uint8)
+    labels[39, 10:20] = 2
+    picture = np.full((40, 30, 3), GREY, np.uint8)
+    draw_measurements(picture, measure(labels), labels.shape)
+    assert (picture[20] == WHITE).all()  # the thorax: every column, in the middle row
+    assert (picture[39, 10:20] == WHITE).all()  # the heart, in the last row
+    assert (picture[0] == GREY).all()  # no tick comes round to the top
+    assert (picture[39, [0, 29]] == GREY).all()
+    tiny = np.full((1, 1, 3), GREY, np.uint8)
+    draw_measurements(tiny, measure(labels), labels.shape)
+
+
+def glyph(text, scale):
+    picture = np.full((9 * scale, (6 * len(text) + 1) * scale, 3), GREY, np.uint8)
+    write(picture, text, (0, 0), scale)
+    assert {*np.unique(picture)} <= {0, 255}
+    return picture[scale // 2 :: scale, scale // 2 :: scale, 0] > 0
+
+
+def test_letters_and_digits_look_like_themselves():
+    def shown(text):
+        return ["".join(".#"[int(each)] for each in row) for row in glyph(text, 3)]
+
+    assert shown("7") == [
+        ".......",
+        ".#####.",
+        ".....#.",
+        "....#..",
+        "...#...",
+        "..#....",
+        "..#....",
+        "..#....",
+        ".......",
+    ]
+    assert shown("R1") == [
+        ".............",
+        ".####....#...",
+        ".#...#..##...",
+        ".#...#...#...",
+        ".####....#...",
+        ".#.#.....#...",
+        ".#..#....#...",
+        ".#...#..###..",
+        ".............",
+    ]
+    glyphs = {character: glyph(character, 1).tobytes() for character in "0123456789.CTR "}
+    assert len({*glyphs.values()}) == len(glyphs)
+    with pytest.raises(ValueError, match="no glyphs"):
+        write(np.zeros((9, 9, 3), np.uint8), "cm", (0, 0), 1)
+
+
+def test_the_number_is_the_ratio():
+    labels = chest()
+    picture, *_ = drawn(labels, (400, 600))
+    ratio = measure(labels).cardiothoracic_ratio
+    assert ratio == 55 / 150
+    expected = np.full((400, 600, 3), GREY, np.uint8)
+    write(expected, "CTR 0.37", (4, 4), 2)
+    np.testing.assert_array_equal(picture[:40], expected[:40])
+    assert (expected == WHITE).all(axis=2).sum() > 100
+
+
+def test_overlay_draws_them_when_asked():
+    labels = chest(scale=2)
+    film = np.arange(labels.size, dtype=np.uint16).reshape(labels.shape)
+    result = Segmentation(Radiograph(film), labels, np.zeros((1, 1, 4), np.float32))
+    for longest in (None, 200):
+        plain, lined = result.overlay(longest), result.overlay(longest, measurements=True)
+        assert plain.shape == lined.shape == ((120, 200, 3) if longest else (240, 400, 3))
+        expected = plain.copy()
+        draw_measurements(expected, measure(labels), labels.shape)
+        assert not np.array_equal(plain, expected)
+        np.testing.assert_array_equal(lined, expected)
+        np.testing.assert_array_equal(plain, result.overlay(longest))
+
+
+def test_lines_of_the_command(tmp_path, monkeypatch):
+    """The overlay differs where the lines of results.csv lie, and nowhere far from them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    film = (make_phantom(1, 256).radiograph * 255).astype(np.uint8)
+    (tmp_path / "film.png").write_bytes(imagecodecs.png_encode(film))
+    pictures = []
+    for out, more in (("plain", []), ("lined", ["--lines"]), ("sided", ["--lines", "--sides"])):
+        with pytest.raises(SystemExit) as stop:
+            main(["batch", "film.png", "-o", out, "-q", *more])
+        assert stop.value.code == 0
+        data = (tmp_path / out / "overlay" / "film.jpg").read_bytes()
+        pictures.append(imagecodecs.jpeg_decode(data).astype(int))
+        facts = json.loads((tmp_path / out / "run.json").read_text("utf-8"))
+        assert facts["settings"]["lines"] is (out != "plain")
+    plain, lined, sided = pictures
+    np.testing.assert_array_equal(lined, sided)
+    assert max(plain.shape) == 256 <= OVERLAY_SIDE
+    with (tmp_path / "lined" / "results.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    changed = abs(plain - lined).max(axis=2) > 40  # more than JPEG makes of a neighbour
+    for name in ("heart", "thorax"):
+        ends = [
+            [int(row[f"{name}_{side}_{axis}_px"]) for axis in "xy"] for side in ("right", "left")
+        ]
+        level = (ends[0][1] + ends[1][1]) // 2
+        assert changed[level, ends[0][0] : ends[1][0] + 1].mean() > 0.7
+        for x, y in ends:
+            assert lined[y, x].min() > 150
+    expected = np.zeros((256, 256, 3), np.uint8)
+    write(expected, f"CTR {float(row['cardiothoracic_ratio']):.2f}", (2, 2), 1)
+    bits = expected[2:11, 2:51, 0] > 0
+    assert ((lined[2:11, 2:51].mean(axis=2) > 128) == bits).mean() > 0.97
+    near = np.zeros_like(changed)
+    rows, columns = np.nonzero((lined.min(axis=2) > 180) & changed)
+    for row_, column in zip(rows, columns, strict=True):
+        near[max(0, row_ - 12) : row_ + 13, max(0, column - 12) : column + 13] = True
+    near[:20, :60] = True
+    assert not (changed & ~near).any()
+
+
+def test_lines_do_over_what_was_drawn_without(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    film = (make_phantom(1, 128).radiograph * 255).astype(np.uint8)
+    (tmp_path / "film.png").write_bytes(imagecodecs.png_encode(film))
+    seen = []
+    for more in ([], ["--lines"], ["--lines"], []):
+        with pytest.raises(SystemExit):
+            main(["batch", "film.png", "-o", "out", "-q", *more])
+        facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
+        picture = (tmp_path / "out" / "overlay" / "film.jpg").read_bytes()
+        seen.append((facts["counts"]["done"], picture))
+    assert [done for done, _ in seen] == [1, 1, 0, 1]
+    assert seen[0][1] == seen[3][1] != seen[1][1] == seen[2][1]

@@ -1,0 +1,205 @@
+"""Batches that save more than label maps: what the run gathers, keeps, notes and leaves out."""
+
+import csv
+import json
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+
+from helpers.coco import check_image, load, rows_of
+from helpers.dicom import make
+from helpers.dicom_seg import WHOSE, masks_in
+from helpers.outputs import ALL
+from xray_seg import Segmenter
+from xray_seg.batch.options import BatchOptions
+from xray_seg.batch.run import run
+from xray_seg.cli import main
+from xray_seg.data.phantom import make_phantom
+from xray_seg.labels import ORGANS, PARTS
+from xray_seg.postprocessing.laterality import split_sides
+
+# Of pycocotools with numpy 2, not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return Segmenter(engine="litert")
+
+
+@pytest.fixture
+def films(tmp_path, monkeypatch):
+    """Two films, one of them DICOM in a folder of its own, and what is no film."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    folder = tmp_path / "films"
+    (folder / "ward").mkdir(parents=True)
+    write_film(folder / "a.png", 1)
+    pixels = (4095 * (1 - make_phantom(2, 96).radiograph)).astype(np.uint16)[:80]
+    make(folder / "ward" / "b.dcm", pixels, PhotometricInterpretation="MONOCHROME1", **WHOSE)
+    (folder / "guide.pdf").write_bytes(b"%PDF-1.4\n%")
+    return folder
+
+
+def write_film(path, seed):
+    film = (make_phantom(seed, 80).radiograph * 255).astype(np.uint8)
+    path.write_bytes(imagecodecs.png_encode(film[:, 8:]))
+
+
+def batch(*args):
+    with pytest.raises(SystemExit) as stop:
+        main(["batch", *map(str, args), "-q", "--engine", "litert"])
+    return stop.value.code
+
+
+def results(out):
+    with (out / "results.csv").open(newline="", encoding="utf-8") as file:
+        return {Path(row["input"]).name: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("sides", [False, True])
+def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, capfd):
+    out = tmp_path / "out"
+    assert batch(films, "--out", out, "--save", ALL, *["--sides"] * sides) == 1
+    data = load(out / "coco.json")
+    parts = PARTS if sides else ORGANS
+    named = [each["file_name"] for each in data.dataset["images"]]
+    assert named == ["a.png", "ward/b.dcm"]
+    rows = rows_of(out / "chexmask.csv")
+    assert [row["Image ID"] for row in rows] == named
+    for number, key in enumerate(("a", "ward/b"), 1):
+        labels = tifffile.imread(out / "labels" / f"{key}.tif")
+        assert labels.max() == (5 if sides else 3)
+        check_image(data, number, labels, parts)
+        for part in parts:
+            organ = out / "organs" / f"{key}.{part.name.replace(' ', '-')}.tif"
+            assert np.array_equal(tifffile.imread(organ) == 255, labels == part.label)
+    masks = masks_in(out / "seg" / "ward" / "b.dcm", films / "ward" / "b.dcm")
+    assert [masks[part.name].sum() for part in parts] == [
+        (labels == part.label).sum() for part in parts
+    ]
+    assert results(out)["guide.pdf"]["status"] == "failed"
+    assert results(out)["b.dcm"]["notes"] == ""
+    assert "no dicom-seg: the film is not a DICOM file" in results(out)["a.png"]["notes"]
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["settings"]["sides"] is sides
+    capfd.readouterr()
+
+
+def test_sides_are_those_of_the_whole_organs(films, tmp_path, segmenter):
+    for sides in (False, True):
+        out = tmp_path / str(sides)
+        run([str(films / "a.png")], out, segmenter, BatchOptions(save=("labels",), sides=sides))
+    whole, split = (tifffile.imread(tmp_path / name / "labels/a.tif") for name in ("False", "True"))
+    assert np.array_equal(split_sides(whole), split)
+    columns = [np.nonzero(split == label)[1].mean() for label in (3, 5)]
+    assert columns[0] < columns[1]  # the right lung is on the left of the image
+
+
+SAVE = ("rle", "contours", "chexmask")
+
+
+def go(films, out, segmenter, **options):
+    summary = run([str(films)], out, segmenter, BatchOptions(save=SAVE, **options))
+    return summary.done, summary.kept, summary.failed
+
+
+def test_a_run_that_goes_on_has_all_images_in_the_order_of_the_inputs(films, tmp_path, segmenter):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert go(films, out, segmenter) == (2, 0, 1)
+    first = (out / "coco.json").read_bytes(), (out / "chexmask.csv").read_bytes()
+    assert go(films, out, segmenter) == (0, 2, 1)
+    assert first == ((out / "coco.json").read_bytes(), (out / "chexmask.csv").read_bytes())
+    write_film(films / "aa.png", 3)
+    assert go(films, out, segmenter) == (1, 2, 1)
+    assert go(films, whole, segmenter) == (3, 0, 1)
+    for name in ("coco.json", "chexmask.csv"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    named = [each["file_name"] for each in load(out / "coco.json").dataset["images"]]
+    assert named == ["a.png", "aa.png", "ward/b.dcm"]
+
+
+def test_a_film_that_fails_now_or_has_gone_is_no_longer_in(films, tmp_path, segmenter):
+    out = tmp_path / "out"
+    go(films, out, segmenter)
+    (films / "a.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
+    assert go(films, out, segmenter) == (0, 1, 2)
+    (image,) = load(out / "coco.json").dataset["images"]
+    assert (image["id"], image["file_name"]) == (1, "ward/b.dcm")
+    assert len(rows_of(out / "chexmask.csv")) == 1
+    (films / "ward" / "b.dcm").unlink()
+    go(films, out, segmenter)
+    assert load(out / "coco.json").dataset["images"] == []
+
+
+def test_after_an_interruption_what_is_done_is_in(films, tmp_path, segmenter, monkeypatch):
+    out, calls, predict = tmp_path / "out", [], segmenter.engine.predict
+
+    def interrupted(grids):
+        calls.append(grids)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return predict(grids)
+
+    monkeypatch.setattr(segmenter.engine, "predict", interrupted)
+    assert go(films, out, segmenter, batch_size=1)[0] == 1
+    (image,) = load(out / "coco.json").dataset["images"]
+    assert image["file_name"] == "a.png"
+    assert go(films, out, segmenter, batch_size=1)[:2] == (1, 1)
+    assert len(load(out / "coco.json").dataset["images"]) == 2
+
+
+def test_images_with_sides_and_without_never_mix(films, tmp_path, segmenter, monkeypatch):
+    out, predict = tmp_path / "out", segmenter.engine.predict
+    go(films, out, segmenter)
+
+    def interrupted(grids):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(segmenter.engine, "predict", interrupted)
+    go(films, out, segmenter, sides=True)
+    assert load(out / "coco.json").dataset["images"] == []
+    monkeypatch.setattr(segmenter.engine, "predict", predict)
+    go(films, out, segmenter, sides=True)
+    assert len(load(out / "coco.json").dataset["images"]) == 2
+
+
+def test_shards_have_files_of_their_own(films, tmp_path, segmenter):
+    out = tmp_path / "out"
+    for index in (1, 2):
+        run([str(films)], out, segmenter, BatchOptions(save=SAVE), (index, 2))
+    named = [
+        each["file_name"]
+        for index in (1, 2)
+        for each in load(out / f"coco-{index}-of-2.json").dataset["images"]
+    ]
+    assert sorted(named) == ["a.png", "ward/b.dcm"]
+    assert len(rows_of(out / "chexmask-1-of-2.csv") + rows_of(out / "chexmask-2-of-2.csv")) == 2
+
+
+def test_outputs_in_the_folder_of_the_films_are_no_films(films, segmenter):
+    (films / "guide.pdf").unlink()
+    options = BatchOptions(save=(*SAVE, "labels", "dicom-seg"))
+    for done, kept in ((2, 0), (0, 2)):
+        summary = run([str(films)], films, segmenter, options)
+        assert (summary.done, summary.kept, summary.failed) == (done, kept, 0)
+    assert len(load(films / "coco.json").dataset["images"]) == 2
+
+
+def test_dicom_seg_alone_fails_what_is_no_dicom_film(films, tmp_path, segmenter):
+    options = BatchOptions(save=("dicom-seg",))
+    summary = run([str(films)], tmp_path / "out", segmenter, options)
+    assert (summary.done, summary.failed) == (1, 2)
+    assert "not a DICOM file" in results(tmp_path / "out")["a.png"]["error"]
+
+
+def test_without_highdicom_it_is_wrong_usage(films, tmp_path, monkeypatch, capfd):
+    from xray_seg.outputs import dicom_seg
+
+    monkeypatch.setattr(dicom_seg, "find_spec", lambda name: None)
+    assert batch(films, "--out", tmp_path / "out", "--save", "dicom-seg") == 2
+    assert "pip install 'xray-seg[dicom-seg]'" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,226 @@
+"""DICOM files of every photometric interpretation and transfer syntax, made here or by pydicom."""
+
+import warnings
+
+import numpy as np
+import pytest
+from pydicom import Dataset, uid
+from pydicom.pixels import pixel_array
+
+from helpers.dicom import COMPRESSED, FILES, RAMP, make
+from xray_seg.errors import NotARadiograph, ReadError
+from xray_seg.radiograph import fit_to_grid
+from xray_seg.readers import read
+
+
+@pytest.mark.parametrize("name", ["film.dcm", "1.2.840.113.7", "FILM", "film.png"])
+def test_a_film_whatever_its_name(tmp_path, name):
+    film = read(make(tmp_path / name, RAMP, BitsStored=12, PixelSpacing=[0.2, 0.1]))
+    np.testing.assert_array_equal(film.pixels, RAMP)
+    assert (film.inverted, film.spacing, film.format) == (False, (0.2, 0.1), "DICOM DX")
+    assert film.notes == ()
+
+
+def test_a_file_without_preamble(tmp_path):
+    film = read(make(tmp_path / "film", RAMP, preamble=False))
+    np.testing.assert_array_equal(film.pixels, RAMP)
+
+
+def test_a_file_that_is_a_tiff_as_well(tmp_path):
+    """PS3.10, section 7.1: the preamble may hold the header of another format."""
+    path = make(tmp_path / "film", RAMP)
+    data = path.read_bytes()
+    path.write_bytes(b"II*\0\xe8\x05\x08\0" + data[8:])
+    np.testing.assert_array_equal(read(path).pixels, RAMP)
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_compressed_films(tmp_path, kind):
+    syntax, encode, bits = COMPRESSED[kind]
+    pixels = RAMP.astype(f"u{bits // 8}")
+    film = read(make(tmp_path / "film", pixels, syntax, encode(pixels)))
+    assert film.pixels.dtype == pixels.dtype
+    off = np.abs(film.pixels.astype(int) - pixels).max()
+    assert off <= (2 if kind == "jpeg baseline" else 0)
+
+
+@pytest.mark.parametrize("syntax", [uid.RLELossless, uid.DeflatedExplicitVRLittleEndian])
+def test_films_that_pydicom_compresses(tmp_path, syntax):
+    import pydicom
+
+    path = make(tmp_path / "film", RAMP)
+    dataset = pydicom.dcmread(path)
+    if syntax == uid.RLELossless:
+        dataset.compress(syntax, generate_instance_uid=False)
+    else:
+        dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path)
+    np.testing.assert_array_equal(read(path).pixels, RAMP)
+
+
+def test_monochrome1_is_turned(tmp_path):
+    film = read(make(tmp_path / "film", RAMP, PhotometricInterpretation="MONOCHROME1"))
+    assert film.inverted is True
+    plain = read(make(tmp_path / "plain", RAMP))
+    one, other = fit_to_grid(film, 16)[0], fit_to_grid(plain, 16)[0]
+    inside = slice(2, 14)  # the letterbox is black in both
+    np.testing.assert_allclose((one + other)[4:12, inside], 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("planar", [0, 1])
+def test_colour_is_grey(tmp_path, planar):
+    grey = RAMP.astype(np.uint8)
+    pixels = np.stack([grey] * 3, axis=2)
+    stored = pixels if planar == 0 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    path = make(tmp_path / "film", pixels, PlanarConfiguration=planar)
+    import pydicom
+
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = stored.tobytes()
+    dataset.save_as(path)
+    film = read(path)
+    np.testing.assert_array_equal(film.pixels, grey)
+    assert film.inverted is None
+
+
+def test_a_palette_is_looked_up(tmp_path):
+    indices = (RAMP % 4).astype(np.uint8)
+    table = np.array([0, 100, 30, 250], np.uint8)
+    colours = {}
+    for colour in ("Red", "Green", "Blue"):
+        colours[f"{colour}PaletteColorLookupTableDescriptor"] = [4, 0, 8]
+        colours[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
+    path = make(tmp_path / "film", indices, PhotometricInterpretation="PALETTE COLOR", **colours)
+    np.testing.assert_array_equal(read(path).pixels, table[indices])
+
+
+def test_signed_values_with_rescaling(tmp_path):
+    stored = RAMP.astype(np.int16) - 100
+    film = read(make(tmp_path / "film", stored, RescaleSlope=-2, RescaleIntercept=5))
+    np.testing.assert_allclose(film.pixels, -2.0 * stored + 5)
+    assert film.pixels.dtype == np.float32
+
+
+def test_a_window_is_applied(tmp_path):
+    """PS3.3, C.11.2.1.2.1, with the values of its own formula."""
+    film = read(make(tmp_path / "film", RAMP, WindowCenter=100, WindowWidth=51))
+    share = np.clip((RAMP - 99.5) / 50 + 0.5, 0, 1)
+    got = (film.pixels - film.pixels.min()) / np.ptp(film.pixels)
+    np.testing.assert_allclose(got, share, atol=1e-6)
+
+
+@pytest.mark.parametrize("window", [(100, 0), (100, -5), (1e6, 10), ("", "")])
+def test_a_window_that_shows_nothing_is_left_out(tmp_path, window):
+    centre, width = window
+    path = make(tmp_path / "film", RAMP, WindowCenter=centre, WindowWidth=width)
+    np.testing.assert_array_equal(read(path).pixels, RAMP)
+
+
+def test_a_voi_lut_is_applied(tmp_path):
+    table = Dataset()
+    table.LUTDescriptor = [256, 0, 16]
+    table.LUTData = (np.arange(256, dtype=np.uint16) ** 2).tobytes()
+    film = read(make(tmp_path / "film", RAMP, VOILUTSequence=[table]))
+    np.testing.assert_array_equal(film.pixels, RAMP.astype(int) ** 2)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_is_dark(tmp_path, photometric):
+    pixels = RAMP + 50
+    pixels[:, :20] = 4000
+    path = make(
+        tmp_path / "film",
+        pixels,
+        PhotometricInterpretation=photometric,
+        PixelPaddingValue=3900,
+        PixelPaddingRangeLimit=4095,
+    )
+    film = read(path)
+    inside = pixels[:, 20:]
+    np.testing.assert_array_equal(film.pixels[:, 20:], inside)
+    dark = inside.max() if photometric == "MONOCHROME1" else inside.min()
+    assert (film.pixels[:, :20] == dark).all()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "spacing"),
+    [
+        ({"ImagerPixelSpacing": [0.14, 0.14]}, (0.14, 0.14)),
+        ({"ImagerPixelSpacing": [0.14, 0.14], "PixelSpacing": [0.13, 0.12]}, (0.13, 0.12)),
+        ({"NominalScannedPixelSpacing": [0.3, 0.3]}, (0.3, 0.3)),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, (0.2, 0.2)),
+        ({"PixelSpacing": []}, None),
+        ({}, None),
+    ],
+)
+def test_spacing(tmp_path, attributes, spacing):
+    assert read(make(tmp_path / "film", RAMP, **attributes)).spacing == spacing
+
+
+def test_what_is_no_frontal_chest_film_is_said(tmp_path):
+    path = make(tmp_path / "a", RAMP, Modality="MR", BodyPartExamined="HAND", ViewPosition="LL")
+    notes = " ".join(read(path).notes)
+    assert "modality MR" in notes
+    assert "body part HAND" in notes
+    assert "view LL" in notes
+    path = make(tmp_path / "b", RAMP, BodyPartExamined="CHEST", ViewPosition="PA")
+    assert read(path).notes == ()
+
+
+def test_of_several_frames_the_first(tmp_path):
+    frames = np.concatenate([RAMP, RAMP + 7])
+    path = make(tmp_path / "film", frames, NumberOfFrames=2, Rows=40)
+    film = read(path)
+    np.testing.assert_array_equal(film.pixels, RAMP)
+    assert film.notes == ("2 frames, of which the first is taken",)
+
+
+def test_no_image(tmp_path):
+    path = make(tmp_path / "film", RAMP)
+    import pydicom
+
+    dataset = pydicom.dcmread(path)
+    del dataset.PixelData
+    dataset.save_as(path)
+    with pytest.raises(NotARadiograph, match="film: is a DICOM file without an image"):
+        read(path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.98])
+def test_a_truncated_file(tmp_path, share):
+    whole = make(tmp_path / "whole", RAMP).read_bytes()
+    path = tmp_path / "cut"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ReadError, match="cut"):
+        read(path)
+
+
+def test_without_pydicom_it_says_what_to_install(tmp_path, monkeypatch):
+    path = make(tmp_path / "film", RAMP)
+    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    with pytest.raises(ReadError, match=r"pip install 'xray-seg\[dicom\]'"):
+        read(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_what_pydicom_ships_is_read_or_refused_by_name(path):
+    """Scans, ultrasound, doses, damaged files: an image in grey, or a ReadError that names it."""
+    try:
+        film = read(path)
+    except ReadError as error:
+        assert str(path) in str(error)  # noqa: PT017 - either is right
+        return
+    assert film.pixels.ndim == 2
+    assert film.pixels.dtype in (np.uint8, np.uint16, np.float32)
+    assert np.isfinite(film.pixels).all()
+
+
+def test_pydicoms_films_of_computed_radiography_are_monochrome1():
+    films = [read(path) for path in FILES if path.parent.name.startswith("CR")]
+    assert len(films) == 3
+    for film in films:
+        assert film.inverted is True
+        assert film.format == "DICOM CR"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert film.shape == pixel_array(film.source).shape

@@ -1,0 +1,72 @@
+"""What is served computes what Keras computes, for every network and on uneven borders."""
+
+import keras
+import numpy as np
+import pytest
+
+from xray_seg._util import tensorflow
+from xray_seg.models.network import FILTERS, build_network
+from xray_seg.serving.graph import serving_graph
+
+
+def randomised(name, size):
+    """A network whose normalisations do something and whose biases are not zero."""
+    model = build_network(name, size, seed=2)
+    random = np.random.default_rng(2)
+    for variable in model.weights:
+        if "batch_normalization" in variable.path:
+            low, high = (0.5, 2) if "variance" in variable.path else (-1, 1.5)
+            variable.assign(random.uniform(low, high, variable.shape))
+        elif "bias" in variable.path:
+            variable.assign(random.normal(0, 0.1, variable.shape))
+    return model
+
+
+@pytest.mark.parametrize(("name", "size"), [("inverted-net", 24), ("inverted-net-deep", 16)])
+def test_the_graph_is_the_keras_model(name, size):
+    model = randomised(name, size)
+    images = np.random.default_rng(3).random((2, size, size, 1), np.float32)
+    found = np.asarray(serving_graph(model, "float32")(images))
+    expected = np.asarray(model(images, training=False))
+    assert expected.std(axis=(0, 1, 2)).min() > 1e-3  # it says something
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_narrow_unet_too(monkeypatch):
+    monkeypatch.setitem(FILTERS, "unet", (4, 6, 8))
+    model = randomised("unet", 12)
+    images = np.random.default_rng(3).random((2, 12, 12, 1), np.float32)
+    found = np.asarray(serving_graph(model, "float32")(images))
+    np.testing.assert_allclose(found, np.asarray(model(images, training=False)), atol=1e-5)
+
+
+def test_phases_are_a_convolution_of_the_double():
+    """Of one kernel alone, with a different value in each tap."""
+    tf = tensorflow.tensorflow()
+    inputs = keras.Input((5, 7, 2))
+    x = keras.layers.UpSampling2D(2)(inputs)
+    layer = keras.layers.Conv2D(3, 3, padding="same", activation="elu")
+    model = keras.Model(inputs, layer(x))
+    layer.bias.assign([0.1, -0.2, 0.3])
+    from xray_seg.serving.graph import _phases
+
+    small = np.random.default_rng(4).normal(size=(1, 5, 7, 2)).astype(np.float32)
+    found = _phases(tf.constant(small), layer.kernel.value, layer.bias.value, "float32")
+    np.testing.assert_allclose(found, model(small), atol=1e-5)
+
+
+def test_fewer_multiplications_are_left():
+    """Counted by TensorFlow's profiler on the graphs that are run."""
+    tf = tensorflow.tensorflow()
+    model = build_network("inverted-net-deep", 64)
+
+    def count(graph):
+        spec = tf.TensorSpec((1, 64, 64, 1))
+        made = tf.function(graph, input_signature=[spec], autograph=False).get_concrete_function()
+        options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+        options["output"] = "none"
+        found = tf.compat.v1.profiler.profile(made.graph, options=options)
+        return found.total_float_ops
+
+    plain = count(lambda images: model(images, training=False))
+    assert count(serving_graph(model, "float32")) < 0.92 * plain

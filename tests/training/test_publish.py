@@ -1,0 +1,127 @@
+"""From a finished run to a model folder that segments, with its report and its scores."""
+
+import json
+from dataclasses import replace
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from helpers.tiny import TINY_RECIPE, tiny_network, write_cases
+from xray_seg._util import tensorflow
+from xray_seg.data.cases import load_arrays, read_truth, split_cases
+from xray_seg.errors import TrainingError
+from xray_seg.models.model_folder import load_model, read_variables
+from xray_seg.segmenter import Segmenter
+from xray_seg.training.loader import FINER, validation_batch
+from xray_seg.training.publish import release
+from xray_seg.training.report import table
+from xray_seg.training.run_folder import read_history
+from xray_seg.training.trainer import train
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    cases = write_cases(tmp_path_factory.mktemp("cases"), 6)
+    return split_cases(cases, validation=0.34, test=0.17)
+
+
+@pytest.fixture(scope="module")
+def released(split, tmp_path_factory):
+    """A run of two epochs, released where another model lay: (folder, metrics, numbers told)."""
+    folder, told = tmp_path_factory.mktemp("runs") / "run", []
+    with tiny_network(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+        train(folder, split, replace(TINY_RECIPE, epochs=2))
+        (folder / "model").mkdir()
+        (folder / "model" / "left over").touch()
+        metrics = release(folder, split, "own", tell=told.append)
+    return folder, metrics, told
+
+
+def test_the_released_model_is_whole_and_replaces_what_was_there(released):
+    model = load_model(released[0] / "model")
+    assert model.name == "own"
+    assert model.size == 16
+    assert model.card["network"] == "tiny"
+    assert "research and education" in model.card["licence"]
+
+
+def test_its_weights_are_those_that_were_trained(released):
+    trained = tensorflow.keras().saving.load_model(released[0] / "weights.keras", compile=False)
+    found = read_variables(load_model(released[0] / "model"))
+    expected = trained.trainable_variables
+    assert len(expected) > 10
+    for value, variable in zip(found, expected, strict=False):
+        np.testing.assert_array_equal(value, np.asarray(variable))
+
+
+def test_the_card_tells_how_the_weights_were_made(released, split):
+    folder, _, _ = released
+    card = load_model(folder / "model").card
+    assert card["recipe"]["learning_rate"] == TINY_RECIPE.learning_rate
+    assert card["split"]["validation"] == [case.name for case in split.validation]
+    assert card["split"]["test"] == [case.name for case in split.test]
+    assert card["epochs"] == len(card["history"]) == 2
+    rows = read_history(folder)
+    for kept, row in zip(card["history"], rows, strict=True):
+        assert kept["val_loss"] == pytest.approx(row["val_loss"], abs=1e-4)
+    assert card["epochs_seconds"] == round(sum(row["seconds"] for row in rows))
+
+
+def test_the_scores_are_of_the_validation_cases_at_their_masks_size(released, split):
+    folder, metrics, told = released
+    assert told == [1, 2]
+    segmenter = Segmenter(folder / "model", engine="litert")
+    right = [np.mean(segmenter(case.image).labels == read_truth(case)) for case in split.validation]
+    assert metrics["accuracy"] == pytest.approx(np.mean(right))
+    assert {case["name"] for case in metrics["cases"]} == {case.name for case in split.validation}
+    written = load_model(folder / "model").card["validation"]
+    assert written["organs"] == metrics["organs"]
+    assert (written["engine"], written["precision"]) == ("litert", "int8")
+    assert "cases" not in written
+
+
+def test_scores_on_the_grid_are_those_of_the_trained_network(released, split):
+    folder, _, _ = released
+    model = tensorflow.keras().saving.load_model(folder / "weights.keras", compile=False)
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert scores == load_model(folder / "model").card["grid_scores"]
+    for part in ("train", "validation", "test"):
+        arrays = load_arrays(getattr(split, part), TINY_RECIPE.size * FINER)
+        images, truth = validation_batch(arrays, TINY_RECIPE)
+        found = np.asarray(model(images, training=False))
+        accuracy = np.mean(found.argmax(axis=-1) == truth.argmax(axis=-1))
+        assert scores[f"{part}_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_curves_and_examples_are_pictures(released):
+    for name in ("curves.png", "examples.png"):
+        picture = imagecodecs.png_decode((released[0] / name).read_bytes())
+        assert picture.shape[0] > 200
+        assert picture.std() > 5
+
+
+def test_the_table_on_disk_holds_the_scores_on_the_grid(released):
+    scores = json.loads((released[0] / "scores.json").read_text("utf-8"))
+    lines = (released[0] / "table.md").read_text("utf-8").splitlines()[2:]
+    found = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert [row[0] for row in found] == ["train", "validation", "test"]
+    for part, accuracy, _, loss, _ in found:
+        assert float(accuracy) == pytest.approx(scores[f"{part}_accuracy"], abs=5.1e-5)
+        assert float(loss) == pytest.approx(scores[f"{part}_loss"], abs=5.1e-4)
+
+
+def test_the_table_sets_a_runs_scores_beside_the_studys():
+    scores = {"train_accuracy": 0.98765, "train_loss": 0.1234}
+    scores |= {"test_accuracy": 0.5, "test_loss": 2.0}
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table(scores).splitlines()]
+    assert rows[0] == ["cases", "accuracy", "study's", "loss", "study's"]
+    assert rows[2] == ["train", "0.9877", "0.965", "0.123", "0.20"]
+    assert rows[3] == ["test", "0.5000", "0.950", "2.000", "0.25"]
+    assert len(rows) == 4
+
+
+def test_a_folder_without_a_run_is_not_released(split, tmp_path):
+    with pytest.raises(TrainingError, match="is not a run's record"):
+        release(tmp_path, split, "none")

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of radiographs: files, threads, TensorFlow, the environment."""

@@ -1,0 +1,1 @@
+"""Measurements of a label map, and its predicted quality."""

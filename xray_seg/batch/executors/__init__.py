@@ -1,0 +1,1 @@
+"""How a batch is executed: in threads, in processes, on a Ray cluster."""

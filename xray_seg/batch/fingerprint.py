@@ -1,0 +1,53 @@
+"""By what a run knows that an input was done already: the file, the weights, the settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._util.remote import Remote
+from .._version import __version__
+
+if TYPE_CHECKING:
+    from ..segmenter import Segmenter
+    from .options import BatchOptions
+
+#: What can tell, beside its size, that an input is the same as before.
+VERIFY = ("mtime", "hash")
+#: Options that change how, not what, a batch writes of an input that it can read.
+_INDIFFERENT = ("overwrite", "batch_size", "workers", "verify", "max_pixels", "report")
+
+
+def settings_of(segmenter: Segmenter, options: BatchOptions) -> str:
+    """What, besides the input, decides what the outputs are."""
+    kept = {key: value for key, value in asdict(options).items() if key not in _INDIFFERENT}
+    engine = segmenter.engine
+    made_by = [__version__, segmenter.model.sha256, engine.name, engine.precision]
+    return json.dumps([*made_by, kept], sort_keys=True)
+
+
+def fingerprint_of(path: Path | Remote, settings: str, verify: str = "mtime") -> str:
+    """Digest of a path, its file's size and modification time or content, and of the settings."""
+    try:
+        state = path.state if isinstance(path, Remote) else _state(path, verify)
+    except (OSError, ValueError):
+        state = "missing"
+    return hashlib.sha256(
+        f"{path}\0{state}\0{settings}".encode(errors="surrogateescape")
+    ).hexdigest()
+
+
+def _state(path: Path, verify: str) -> str:
+    status = path.stat()
+    if verify == "hash" and path.is_file():  # reading a pipe would wait for its writer
+        return f"{status.st_size} {file_sha256(path)}"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Result tables and run-level outputs of a batch."""

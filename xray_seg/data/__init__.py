@@ -1,0 +1,1 @@
+"""Radiographs with masks: cases, clinical tables and phantoms."""

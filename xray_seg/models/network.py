@@ -1,0 +1,149 @@
+"""The networks, in pure Keras 3: the same code builds them on every Keras backend.
+
+InvertedNet: Novikov et al., "Fully Convolutional Architectures for Multi-Class Segmentation in
+Chest Radiographs", IEEE Transactions on Medical Imaging 37:1865-1876, 2018, as built at 128 x 128
+in the 2019 study that this project reproduces: many filters where the image is large, few where
+it is small, the inverse of a U-Net. U-Net: Ronneberger et al., MICCAI 2015, pages 234-241.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..labels import CLASSES
+
+if TYPE_CHECKING:
+    import keras
+
+#: Filters of each network's levels, from the full grid down; each level halves the grid.
+FILTERS = {
+    # The study's.
+    "inverted-net": (128, 64, 32, 16),
+    # For a grid of 256: a level more, so that the deepest one sees as much of the chest as the
+    # study's does at 128, and few filters on the full grid, where they cost most.
+    "inverted-net-deep": (32, 96, 64, 48, 32),
+    # Ronneberger's.
+    "unet": (64, 128, 256, 512, 1024),
+}
+
+#: Share of features that training drops: the study's, and of U-Net.
+DROPOUT, UNET_DROPOUT = 0.1, 0.5
+
+
+def build_network(
+    name: str,
+    size: int,
+    precision: str = "float32",
+    seed: int | None = None,
+    dropout: float | None = None,
+) -> keras.Model:
+    """Build a network with fresh weights.
+
+    Args:
+        name: one of FILTERS.
+        size: side S of the square grid, a multiple of 8 for ``inverted-net``, of 16 for others.
+        precision: a Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+            Variables and the returned probabilities are float32 in each.
+        seed: of the initial weights and the dropout masks; None for different ones each time.
+        dropout: share of features dropped while training; None for DROPOUT, or UNET_DROPOUT.
+
+    Returns:
+        A model from (B, S, S, 1) intensities to (B, S, S, 4) class probabilities. At any size
+        ``inverted-net`` has 973,320 parameters, 258 of which are not trained.
+
+    Raises:
+        ValueError: there is no such network, or ``size`` does not suit it.
+    """
+    import keras
+
+    check_size(name, size)
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    inputs = keras.Input((size, size, 1))  # (B, S, S, 1)
+    body, usual = (_unet, UNET_DROPOUT) if name == "unet" else (_inverted_net, DROPOUT)
+    x = body(inputs, FILTERS[name], precision, usual if dropout is None else dropout)
+    x = keras.layers.Conv2D(CLASSES, 1, dtype=precision)(x)  # (B, S, S, 4)
+    outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def check_size(name: str, size: int) -> None:
+    """Raise ValueError where there is no such network, or its levels cannot halve the grid."""
+    if name not in FILTERS:
+        raise ValueError(f"no network {name!r}; there are {', '.join(FILTERS)}")
+    multiple = 2 ** (len(FILTERS[name]) - 1)
+    if size < multiple or size % multiple:
+        raise ValueError(f"size must be a positive multiple of {multiple} for {name}, not {size}")
+
+
+def weights_of(model: keras.Model) -> list[Any]:
+    """The network's variables, trained ones first; without the states of its dropout masks."""
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    return [variable for variable in variables if not is_dropout_state(variable)]
+
+
+def is_dropout_state(variable: Any) -> bool:
+    """Whether a variable is what Keras draws dropout masks from."""
+    return "seed_generator" in variable.path
+
+
+def _inverted_net(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> Any:
+    from keras import layers
+
+    conv = _convolution("elu", precision)
+    norm = partial(layers.BatchNormalization, momentum=0.99, epsilon=0.001, dtype=precision)
+    drop = partial(layers.Dropout, dropout, dtype=precision)
+    x = norm()(x)
+    skips = []
+    for level, filters in enumerate(widths):
+        if level:
+            x = layers.MaxPooling2D(2, 1, padding="same", dtype=precision)(x)
+        x = conv(filters, strides=2 if level else 1)(x)  # (B, S/2^level, S/2^level, filters)
+        x = conv(filters)(x)
+        x = drop()(x)
+        skips.append(x)
+    for filters, skip in zip(widths[-2::-1], skips[-2::-1], strict=True):
+        x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
+        x = conv(filters)(x)
+        x = layers.Concatenate(dtype=precision)([skip, x])  # (B, S/2^level, S/2^level, 2 filters)
+        x = conv(filters)(x)
+        x = conv(filters)(x)
+        x = drop()(x)
+    return norm()(x)
+
+
+def _unet(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> Any:
+    from keras import layers
+
+    conv = _convolution("relu", precision)
+    skips = []
+    for level, filters in enumerate(widths):
+        if level:
+            x = layers.MaxPooling2D(2, dtype=precision)(x)
+        x = conv(filters)(x)  # (B, S/2^level, S/2^level, filters); padded, so that S is kept
+        x = conv(filters)(x)
+        skips.append(x)
+    x = layers.Dropout(dropout, dtype=precision)(x)  # at the end of the contracting path
+    for filters, skip in zip(widths[-2::-1], skips[-2::-1], strict=True):
+        x = layers.UpSampling2D(2, interpolation="nearest", dtype=precision)(x)
+        x = conv(filters, kernel_size=2)(x)  # the paper's "up-convolution"
+        x = layers.Concatenate(dtype=precision)([skip, x])  # (B, S/2^level, S/2^level, 2 filters)
+        x = conv(filters)(x)
+        x = conv(filters)(x)
+    return x
+
+
+def _convolution(activation: str, precision: str) -> Callable[..., Any]:
+    from keras import layers
+
+    start = "he_normal" if activation == "relu" else "glorot_uniform"
+    return partial(
+        layers.Conv2D,
+        kernel_size=3,
+        padding="same",
+        activation=activation,
+        kernel_initializer=start,
+        dtype=precision,
+    )

@@ -1,0 +1,76 @@
+"""A segmentation as a notebook shows it: its overlay, measurements and doubts."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from ..analysis.measurements import column_name
+from ..labels import ORGANS
+
+if TYPE_CHECKING:
+    from ..segmenter import Segmentation
+
+#: Longer side of the picture in pixels, and its JPEG quality: a notebook keeps it in its file.
+_SIDE, _JPEG_QUALITY = 420, 80
+
+_PAGE = """\
+<div style="display: flex; gap: 1.5em; align-items: start; flex-wrap: wrap">
+  <img alt="radiograph, organs outlined" src="data:image/jpeg;base64,{{ jpeg }}">
+  <div>
+    <strong>{{ name }}</strong>, {{ width }} &times; {{ height }} pixels
+    <table>
+      <tr><th>organ</th><th>area</th><th>predicted Dice</th></tr>
+      {% for organ, colour, area, dice in organs %}
+      <tr>
+        <td><span style="color: {{ colour }}">&#9632;</span> {{ organ }}</td>
+        <td>{{ area }}</td><td>{{ dice }}</td>
+      </tr>
+      {% endfor %}
+    </table>
+    <p>cardiothoracic ratio: {{ ratio }}</p>
+    {% for doubt in doubts %}<p>&#9888; {{ doubt }}</p>{% endfor %}
+  </div>
+</div>
+"""
+
+
+def card(segmentation: Segmentation) -> str:
+    """HTML of a segmentation, complete in itself; whatever a file name holds is escaped."""
+    import imagecodecs
+    from jinja2 import Environment
+
+    picture = segmentation.overlay(_SIDE, measurements=True)
+    measured, quality = segmentation.measurements, segmentation.quality
+    height, width = segmentation.radiograph.shape
+    ratio = measured.cardiothoracic_ratio
+    return (
+        Environment(autoescape=True)
+        .from_string(_PAGE)
+        .render(
+            jpeg=base64.b64encode(imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY)).decode(),
+            name=PurePath(segmentation.radiograph.source).name,
+            width=width,
+            height=height,
+            organs=[
+                (
+                    organ.name,
+                    "rgb({}, {}, {})".format(*organ.colour),
+                    _area(segmentation, organ.name),
+                    f"{quality.predicted_dice[organ.name]:.2f}",
+                )
+                for organ in ORGANS
+            ],
+            ratio=measured.reasons["cardiothoracic_ratio"] if ratio is None else f"{ratio:.3f}",
+            doubts=(*segmentation.radiograph.notes, *quality.flags),
+        )
+    )
+
+
+def _area(segmentation: Segmentation, organ: str) -> str:
+    measured = segmentation.measurements
+    cm2, pixels = (measured[column_name(organ, f"area_{unit}")] for unit in ("cm2", "px"))
+    if pixels is None:
+        return "not found"
+    return f"{pixels:,} px" if cm2 is None else f"{cm2:.1f} cm²"

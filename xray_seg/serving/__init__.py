@@ -1,0 +1,1 @@
+"""TensorFlow graphs of the exported SavedModel, and the export itself."""

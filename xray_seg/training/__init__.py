@@ -1,0 +1,1 @@
+"""Training of networks: configuration, data loading, the loop and publishing of weights."""
