@@ -17,8 +17,9 @@ from xray_seg._util.tensorflow import tensorflow
 from xray_seg.bench import Measurement, take_turns
 from xray_seg.bench.kernels import map_words, write_films
 from xray_seg.data.phantom import make_phantom, phantom_labels, to_jsrt
+from xray_seg.data.scr import SCR_MASKS
 from xray_seg.kernels import area_fractions, area_mean, merge_masks, upsample_argmax
-from xray_seg.labels import CLASSES, ORGANS
+from xray_seg.labels import CLASSES
 from xray_seg.readers import read
 
 Calls = dict[str, Callable[[], Any]]
@@ -60,8 +61,8 @@ def compare_decoding(size: int, repeats: int) -> list[Measurement]:
 def compare_masks(size: int, repeats: int) -> list[Measurement]:
     """Five masks of 1024 x 1024 to area fractions per class on the grid."""
     phantom = make_phantom(0)
-    masks = [phantom.masks[part] for organ in ORGANS for part in organ.parts]
-    values = [organ.label for organ in ORGANS for _ in organ.parts]
+    masks = [phantom.masks[name] for name, _ in SCR_MASKS]
+    values = [organ.label for _, organ in SCR_MASKS]
 
     def with_numpy() -> npt.NDArray[np.float32]:
         merged = np.zeros(masks[0].shape, np.uint8)

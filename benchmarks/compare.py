@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
+from xray_seg._util.concurrency import available_cores
 from xray_seg.bench import Measurement
-from xray_seg.models.engines import available_cores
 from xray_seg.models.model_folder import Model, load_model
 
 sys.path.insert(0, str(Path(__file__).parent))

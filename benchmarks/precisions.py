@@ -10,14 +10,15 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from xray_seg._util.concurrency import available_cores
 from xray_seg._util.tensorflow import stderr_held_back, tensorflow
 from xray_seg.bench import take_turns
 from xray_seg.data.cases import find_cases, read_truth
 from xray_seg.evaluation.scoring import jaccard
 from xray_seg.labels import ORGANS
-from xray_seg.models.engines import available_cores, open_engine
+from xray_seg.models.engines import open_engine
 from xray_seg.models.model_folder import Model, load_model
-from xray_seg.preprocessing.polarity import Fitted, fit
+from xray_seg.preprocessing.preprocessor import ModelInput, Preprocessor
 from xray_seg.readers import read
 from xray_seg.segmenter import restore
 
@@ -49,7 +50,9 @@ def main(images: Path, masks: Path, weights: str | None, repeats: int) -> None:
         part: [cases[name] for name in model.card["split"][part] if name in cases]
         for part in ("train", "validation")
     }
-    calibration = [fit(read(case.image), model.size).grid for case in parts["train"][::_STEP]]
+    calibration = [
+        Preprocessor(model.size)(read(case.image)).grid for case in parts["train"][::_STEP]
+    ]
     variants: dict[str, Predict] = {
         f"{name} {precision}": open_engine(model, name, precision, "cpu").predict
         for name, precision in _ENGINES
@@ -63,7 +66,8 @@ def main(images: Path, masks: Path, weights: str | None, repeats: int) -> None:
     times = take_turns({title: partial(f, batch) for title, f in variants.items()}, repeats)
     rates = {title: 1 / np.median(seconds) for title, seconds in times.items()}
     first = next(iter(rates.values()))
-    truths = [(fit(read(case.image), model.size), read_truth(case)) for case in parts["validation"]]
+    preprocess = Preprocessor(model.size)
+    truths = [(preprocess(read(case.image)), read_truth(case)) for case in parts["validation"]]
     click.echo(f"{model.name}, {len(truths)} cases\n")
     click.echo("| precision | rate | " + " | ".join(organ.name for organ in ORGANS) + " |")
     click.echo("| --- |" + " --- |" * (1 + len(ORGANS)))
@@ -73,7 +77,7 @@ def main(images: Path, masks: Path, weights: str | None, repeats: int) -> None:
 
 
 def _jaccard(
-    predict: Predict, truths: list[tuple[Fitted, npt.NDArray[np.uint8]]]
+    predict: Predict, truths: list[tuple[ModelInput, npt.NDArray[np.uint8]]]
 ) -> npt.NDArray[np.float64]:
     rows = []
     for fitted, truth in truths:

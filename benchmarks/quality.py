@@ -30,7 +30,8 @@ from xray_seg.kernels import area_mean
 from xray_seg.labels import BACKGROUND, ORGANS
 from xray_seg.models.model_folder import load_model
 from xray_seg.postprocessing.laterality import find_sides
-from xray_seg.radiograph import Radiograph, normalise
+from xray_seg.preprocessing.normalisation import normalise
+from xray_seg.radiograph import Radiograph
 from xray_seg.readers import read
 from xray_seg.segmenter import Segmenter
 
@@ -46,7 +47,7 @@ def samples_of(segmenter: Segmenter, case: Case, seed: int) -> Iterator[Sample]:
     truth = truth[::step, ::step]
     film = read(case.image)
     pixels = area_mean(film.pixels, (truth.shape[0], truth.shape[1]))
-    normalise(pixels, bool(film.inverted))
+    normalise(pixels, inverted=bool(film.inverted))
     for number, spoil in enumerate(FAMILIES):
         for copy in range(1 if number == 0 else _COPIES):
             random = np.random.default_rng((seed, number, copy))

@@ -16,7 +16,7 @@ from xray_seg.analysis.quality import judge
 from xray_seg.data.phantom import make_phantom
 from xray_seg.kernels import area_mean
 from xray_seg.labels import ORGANS
-from xray_seg.radiograph import normalise
+from xray_seg.preprocessing.normalisation import normalise
 
 Vector = npt.NDArray[np.float64]
 

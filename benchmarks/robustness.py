@@ -22,7 +22,8 @@ from xray_seg.data.cases import Case, find_cases, read_truth
 from xray_seg.evaluation.scoring import jaccard
 from xray_seg.kernels import area_mean
 from xray_seg.labels import BACKGROUND, ORGANS
-from xray_seg.radiograph import Radiograph, normalise
+from xray_seg.preprocessing.normalisation import normalise
+from xray_seg.radiograph import Radiograph
 from xray_seg.readers import read
 from xray_seg.segmenter import Segmenter
 

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xray_seg._util.concurrency import available_cores
 from xray_seg._util.tensorflow import keras, stderr_held_back, tensorflow
 from xray_seg.bench import Measurement, take_turns
 from xray_seg.data.phantom import make_phantom
-from xray_seg.models.engines import available_cores, open_engine
+from xray_seg.models.engines import open_engine
 from xray_seg.models.model_folder import Model, read_variables
 from xray_seg.models.network import build_network, weights_of
-from xray_seg.radiograph import Radiograph, fit_to_grid
+from xray_seg.preprocessing.preprocessor import Preprocessor
+from xray_seg.radiograph import Radiograph
 from xray_seg.serving.export import PRECISIONS
 
 Grids = npt.NDArray[np.float32]
@@ -53,7 +55,7 @@ def _grids(size: int, count: int, first: int = 0) -> Grids:
     """(count, size, size) phantoms as inference sees them."""
     seeds = range(first, first + count)
     films = [Radiograph(make_phantom(seed, 512).radiograph) for seed in seeds]
-    return np.stack([fit_to_grid(film, size)[0] for film in films])
+    return np.stack([Preprocessor(size)(film).grid for film in films])
 
 
 def _runtimes(model: Model, folder: Path, batch: int) -> Iterator[tuple[str, Predict]]:

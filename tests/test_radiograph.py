@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 from helpers.reference import slow_area_mean
 from helpers.tiny import slow_normalise
 from xray_seg.data.phantom import make_phantom
-from xray_seg.preprocessing.polarity import fit, looks_inverted
-from xray_seg.radiograph import Letterbox, Radiograph, fit_to_grid, normalise
+from xray_seg.preprocessing.letterbox import Letterbox
+from xray_seg.preprocessing.normalisation import normalise
+from xray_seg.preprocessing.polarity import looks_inverted
+from xray_seg.preprocessing.preprocessor import Preprocessor
+from xray_seg.radiograph import Radiograph
 from xray_seg.readers import read
 
 RELAXED = settings(deadline=None, max_examples=100)
@@ -33,7 +36,8 @@ def test_letterbox(rows, columns, size):
 def test_fit_to_grid(seed, rows, columns, inverted):
     size = 16
     pixels = np.random.default_rng(seed).integers(0, 4096, (rows, columns)).astype(">u2")
-    grid, box = fit_to_grid(Radiograph(pixels, inverted), size)
+    found = Preprocessor(size)(Radiograph(pixels, inverted))
+    grid, box = found.grid, found.box
     assert grid.dtype == np.float32
     mean = slow_area_mean(pixels, (box.height, box.width))
     expected = np.zeros((size, size))
@@ -45,15 +49,15 @@ def test_fit_to_grid(seed, rows, columns, inverted):
 def test_fit_into_a_slot_of_a_batch():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 44)).astype(np.uint8)
     batch = np.full((3, 16, 16), 9, np.float32)
-    grid, _ = fit_to_grid(Radiograph(pixels), 16, batch[1])
+    grid = Preprocessor(16)(Radiograph(pixels), out=batch[1]).grid
     assert grid is not None
-    np.testing.assert_array_equal(batch[1], fit_to_grid(Radiograph(pixels), 16)[0])
+    np.testing.assert_array_equal(batch[1], Preprocessor(16)(Radiograph(pixels)).grid)
     assert (batch[[0, 2]] == 9).all()
 
 
 def test_the_unit_does_not_matter():
     film = np.random.default_rng(0).normal(2000, 300, (256, 256))
-    one, other = (fit_to_grid(Radiograph(pixels), 64)[0] for pixels in (film, 3 * film + 7))
+    one, other = (Preprocessor(64)(Radiograph(pixels)).grid for pixels in (film, 3 * film + 7))
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
@@ -63,7 +67,7 @@ def test_a_strip_of_outliers_hardly_matters(value):
     film = make_phantom(1, 256).radiograph * 4095
     struck = film.copy()
     struck[0, :100] = value
-    one, other = (fit_to_grid(Radiograph(pixels), 64)[0] for pixels in (film, struck))
+    one, other = (Preprocessor(64)(Radiograph(pixels)).grid for pixels in (film, struck))
     assert np.abs(one - other)[1:].mean() < 0.02
 
 
@@ -71,12 +75,13 @@ def test_a_strip_of_outliers_hardly_matters(value):
 def test_a_constant_image_is_black(value):
     for inverted in (False, True):
         content = np.full((8, 8), value, np.float32)
-        normalise(content, inverted)
+        normalise(content, inverted=inverted)
         assert (content == 0).all()
 
 
 def test_one_pixel_is_an_image():
-    grid, box = fit_to_grid(Radiograph(np.array([[5]], np.uint8)), 16)
+    found = Preprocessor(16)(Radiograph(np.array([[5]], np.uint8)))
+    grid, box = found.grid, found.box
     assert (box.height, box.width) == (16, 16)
     assert (grid == 0).all()
 
@@ -84,7 +89,7 @@ def test_one_pixel_is_an_image():
 @pytest.mark.parametrize("seed", range(8))
 def test_polarity_of_phantoms(seed):
     film = make_phantom(seed, 256).radiograph
-    grid = fit_to_grid(Radiograph(film), 128)[0]
+    grid = Preprocessor(128)(Radiograph(film)).grid
     assert not looks_inverted(grid)
     assert looks_inverted(1 - grid)
 
@@ -94,8 +99,8 @@ def test_polarity_of_films_that_are_not_square(shape):
     """Bars beside the film are no part of it."""
     top, left = (256 - shape[0]) // 2, (256 - shape[1]) // 2
     light = make_phantom(2, 256).radiograph[top : top + shape[0], left : left + shape[1]]
-    plain = fit(Radiograph(light, None), 128)
-    turned = fit(Radiograph(1 - light, None), 128)
+    plain = Preprocessor(128)(Radiograph(light, None))
+    turned = Preprocessor(128)(Radiograph(1 - light, None))
     assert (plain.radiograph.inverted, turned.radiograph.inverted) == (False, True)
     np.testing.assert_allclose(plain.grid, turned.grid, atol=1e-4)
 
@@ -103,7 +108,7 @@ def test_polarity_of_films_that_are_not_square(shape):
 def test_polarity_of_real_films(jsrt):
     for path in sorted((jsrt / "images").glob("*.png"))[::6]:
         film = read(path)
-        stored = [fit_to_grid(Radiograph(film.pixels, flip), 128)[0] for flip in (False, True)]
+        stored = [Preprocessor(128)(Radiograph(film.pixels, flip)).grid for flip in (False, True)]
         assert [looks_inverted(grid) for grid in stored] in ([False, True], [True, False])
 
 

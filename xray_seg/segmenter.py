@@ -18,7 +18,7 @@ from .models.engines import Engine, open_engine
 from .models.model_folder import Model, load_model
 from .postprocessing.cleanup import clean
 from .postprocessing.laterality import Sides, find_sides, sides_of
-from .preprocessing.polarity import Fitted, fit
+from .preprocessing.preprocessor import ModelInput, Preprocessor
 from .radiograph import Radiograph
 from .readers import read
 from .readers.raster import to_grey
@@ -154,7 +154,8 @@ class Segmenter:
         Raises:
             ReadError: one of them cannot be read as a radiograph.
         """
-        fitted = [fit(as_radiograph(each), self.engine.size) for each in radiographs]
+        preprocess = Preprocessor(self.engine.size)
+        fitted = [preprocess(as_radiograph(each)) for each in radiographs]
         step = self.engine.batch_size
         return [
             restore(each, probabilities, model=self.model)
@@ -162,7 +163,9 @@ class Segmenter:
             for each, probabilities in self._predicted(fitted[first : first + step])
         ]
 
-    def _predicted(self, fitted: list[Fitted]) -> Iterator[tuple[Fitted, npt.NDArray[np.float32]]]:
+    def _predicted(
+        self, fitted: list[ModelInput]
+    ) -> Iterator[tuple[ModelInput, npt.NDArray[np.float32]]]:
         probabilities = self.engine.predict(np.stack([each.grid for each in fitted]))
         return zip(fitted, probabilities, strict=True)
 
@@ -177,7 +180,7 @@ def as_radiograph(source: Source) -> Radiograph:
 
 
 def restore(
-    fitted: Fitted,
+    fitted: ModelInput,
     probabilities: npt.NDArray[np.float32],
     shape: tuple[int, int] | None = None,
     model: Model | None = None,

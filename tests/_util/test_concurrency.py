@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xray_seg._util.concurrency import in_order
+from xray_seg._util.concurrency import map_ordered
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def pool():
 @given(st.lists(st.integers()), st.integers(-1, 7))
 def test_results_are_those_of_a_plain_loop(items, ahead):
     with ThreadPoolExecutor(3) as threads:
-        assert list(in_order(threads, lambda item: item * 2, items, ahead)) == [
+        assert list(map_ordered(threads, lambda item: item * 2, items, ahead)) == [
             item * 2 for item in items
         ]
 
@@ -35,7 +35,7 @@ def test_a_result_waits_for_the_ones_before_it(pool):
         assert second_is_done.wait(30)
         return item
 
-    assert list(in_order(pool, work, range(4), ahead=4)) == [0, 1, 2, 3]
+    assert list(map_ordered(pool, work, range(4), ahead=4)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 5])
@@ -47,7 +47,7 @@ def test_items_are_taken_only_as_they_are_needed(pool, ahead):
             taken.append(item)
             yield item
 
-    for received, _ in enumerate(in_order(pool, str, source(), ahead), 1):
+    for received, _ in enumerate(map_ordered(pool, str, source(), ahead), 1):
         assert len(taken) <= received + ahead
     assert taken == list(range(40))
 
@@ -69,7 +69,7 @@ def test_no_more_than_the_bound_run_at_once():
         return item
 
     with ThreadPoolExecutor(8) as threads:
-        assert list(in_order(threads, work, range(50), ahead=3)) == list(range(50))
+        assert list(map_ordered(threads, work, range(50), ahead=3)) == list(range(50))
     assert most == 3
 
 
@@ -79,7 +79,7 @@ def test_an_exception_comes_after_the_results_before_it(pool):
             raise LookupError("no third")
         return item
 
-    results = in_order(pool, work, range(10), ahead=2)
+    results = map_ordered(pool, work, range(10), ahead=2)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(LookupError, match="no third"):
         next(results)
@@ -91,7 +91,7 @@ def test_an_exception_of_the_source_comes_through(pool):
         raise LookupError("the list broke off")
 
     with pytest.raises(LookupError, match="broke off"):
-        list(in_order(pool, str, source(), ahead=3))
+        list(map_ordered(pool, str, source(), ahead=3))
 
 
 @pytest.mark.parametrize("fails", [True, False], ids=["after a failure", "when closed early"])
@@ -106,7 +106,7 @@ def test_what_has_not_begun_is_cancelled(fails):
             assert go_on.wait(30)
 
     with ThreadPoolExecutor(1) as thread:
-        results = in_order(thread, work, range(20), ahead=6)
+        results = map_ordered(thread, work, range(20), ahead=6)
         if fails:
             with pytest.raises(LookupError):
                 next(results)

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from xray_seg.analysis.measurements import MEASURES, measure
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.kernels import find_runs, sum_runs
-from xray_seg.labels import CLAVICLES, HEART, LUNGS, ORGANS, PARTS
+from xray_seg.labels import CLAVICLES, HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.postprocessing.laterality import split_sides
 
 
@@ -123,10 +123,10 @@ def slow_measure(labels, spacing, pixels):
     row_mm, column_mm = spacing
     whole = {organ.name: labels == organ.label for organ in ORGANS}
     parts = split_sides(labels)
-    halves = {part.name: parts == part.label for part in PARTS}
+    halves = {part.name: parts == part.label for part in RIGHT_LEFT_LABELS.structures}
     expected = {}
     for name, mask in (
-        whole | {part.name: halves[part.name] for part in PARTS if part.side}
+        whole | {part.name: halves[part.name] for part in RIGHT_LEFT_LABELS.structures if part.side}
     ).items():
         area = int(mask.sum()) or None
         expected[f"{name}_area_px"] = area

@@ -33,7 +33,7 @@ from xray_seg.data.cases import (
     split_cases,
 )
 from xray_seg.errors import DatasetError, ReadError
-from xray_seg.preprocessing.polarity import fit
+from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.readers import read
 
 
@@ -188,7 +188,7 @@ def test_a_dark_boned_export_is_turned_as_inference_turns_it(tmp_path):
     (dark,) = write_cases(tmp_path / "dark", 1, 256)
     write_png(dark.image, 255 - read(case.image).pixels)
     np.testing.assert_allclose(load_case(dark, 32)[0], load_case(case, 32)[0], atol=1e-5)
-    np.testing.assert_array_equal(load_case(dark, 32)[0], fit(read(dark.image), 32).grid)
+    np.testing.assert_array_equal(load_case(dark, 32)[0], Preprocessor(32)(read(dark.image)).grid)
 
 
 def test_masks_coarser_than_the_film_cover_the_same_part_of_the_grid(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from helpers.coco import check_image, chest, load, rows_of, segmentation
 from helpers.reference import slow_fill, slow_paint
 from xray_seg.errors import OutputError
-from xray_seg.labels import ORGANS, PARTS
+from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.outputs import gather, save_outputs
 from xray_seg.postprocessing.laterality import split_sides
 
@@ -31,7 +31,7 @@ def test_one_image_by_itself(tmp_path, kind, sides, labels):
     assert image["file_name"] == "ward/x.png"
     assert (image["height"], image["width"]) == labels.shape
     shown = split_sides(labels) if sides else labels
-    check_image(data, image["id"], shown, PARTS if sides else _wholes())
+    check_image(data, image["id"], shown, RIGHT_LEFT_LABELS.structures if sides else _wholes())
     assert ("column-major, zeros first" in data.dataset["info"]["segmentation"]) == (kind == "rle")
     assert ("right lung is on the left" in data.dataset["info"].get("sides", "")) == sides
 
@@ -89,7 +89,7 @@ def test_many_images_as_one_data_set(tmp_path, kinds, sides):
     notes = data.dataset["annotations"]
     assert [note["id"] for note in notes] == list(range(1, len(notes) + 1))
     for image, labels in zip(data.getImgIds(), maps, strict=True):
-        check_image(data, image, labels, PARTS if sides else _wholes())
+        check_image(data, image, labels, RIGHT_LEFT_LABELS.structures if sides else _wholes())
     if "contours" in kinds and "rle" in kinds:
         for note in notes:
             labels = maps[note["image_id"] - 1]
@@ -166,7 +166,7 @@ def test_tables_like_chexmasks(tmp_path):
     for row, labels in zip(rows, maps, strict=True):
         shape = int(row["Height"]), int(row["Width"])
         assert shape == labels.shape
-        for part in PARTS:
+        for part in RIGHT_LEFT_LABELS.structures:
             mask = slow_paint(row[part.name.title()], shape)
             assert np.array_equal(mask, split_sides(labels) == part.label)
         assert row["Dialect"] == "row-major, 1-based start-length pairs"
@@ -189,7 +189,9 @@ def test_a_segmentation_saves_itself_as_json_and_csv(tmp_path, sides):
     result = segmentation(labels)
     result.save(tmp_path / "x.json", sides=sides)
     shown = split_sides(labels) if sides else labels
-    check_image(load(tmp_path / "x.json"), 1, shown, PARTS if sides else _wholes())
+    check_image(
+        load(tmp_path / "x.json"), 1, shown, RIGHT_LEFT_LABELS.structures if sides else _wholes()
+    )
     result.save(tmp_path / "x.csv")
     (row,) = rows_of(tmp_path / "x.csv")
     assert np.array_equal(slow_paint(row["Heart"], labels.shape), labels == 2)

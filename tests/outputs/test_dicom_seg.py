@@ -11,7 +11,7 @@ from helpers.coco import chest, segmentation
 from helpers.dicom import COMPRESSED, FILES, make
 from helpers.dicom_seg import WHOSE, masks_in
 from xray_seg.errors import OutputError, ReadError
-from xray_seg.labels import ORGANS, PARTS
+from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.models.model_folder import load_model
 from xray_seg.outputs import check_kinds, dicom_seg, save_outputs
 from xray_seg.postprocessing.laterality import split_sides
@@ -36,8 +36,10 @@ def written(folder, path, sides=False, labels=LABELS):
 def check(path, source, sides=False, labels=LABELS):
     shown = split_sides(labels) if sides else labels
     found = masks_in(path, source)
-    assert list(found) == [part.name for part in (PARTS if sides else ORGANS)]
-    for part in PARTS if sides else ORGANS:
+    assert list(found) == [
+        part.name for part in (RIGHT_LEFT_LABELS.structures if sides else ORGANS)
+    ]
+    for part in RIGHT_LEFT_LABELS.structures if sides else ORGANS:
         assert np.array_equal(found[part.name], shown == part.label)
 
 
@@ -68,7 +70,9 @@ def test_without_highdicom_frames_are_the_masks_too(tmp_path):
     ]
     assert numbers == [1, 2, 3, 4, 5]
     for number, frame in zip(numbers, frames, strict=True):
-        assert np.array_equal(frame, split_sides(LABELS) == PARTS[number - 1].label)
+        assert np.array_equal(
+            frame, split_sides(LABELS) == RIGHT_LEFT_LABELS.structures[number - 1].label
+        )
 
 
 def test_it_belongs_to_the_patient_and_study_and_refers_to_the_film(tmp_path):

@@ -18,7 +18,7 @@ from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.run import run
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
-from xray_seg.labels import ORGANS, PARTS
+from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.postprocessing.laterality import split_sides
 
 # Of pycocotools with numpy 2, not ours to mend.
@@ -65,7 +65,7 @@ def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, c
     out = tmp_path / "out"
     assert batch(films, "--out", out, "--save", ALL, *["--sides"] * sides) == 1
     data = load(out / "coco.json")
-    parts = PARTS if sides else ORGANS
+    parts = RIGHT_LEFT_LABELS.structures if sides else ORGANS
     named = [each["file_name"] for each in data.dataset["images"]]
     assert named == ["a.png", "ward/b.dcm"]
     rows = rows_of(out / "chexmask.csv")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.errors import OutputError
-from xray_seg.labels import HEART, LUNGS, ORGANS, part_of
+from xray_seg.labels import HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.outputs import (
     KINDS,
     OVERLAY_OPACITY,
@@ -26,7 +26,7 @@ from xray_seg.outputs import (
     save_probabilities,
 )
 from xray_seg.postprocessing.laterality import split_sides
-from xray_seg.preprocessing.polarity import fit
+from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.radiograph import Radiograph
 from xray_seg.segmenter import Segmentation, restore
 
@@ -125,7 +125,7 @@ def test_probabilities_of_a_pixel_sum_to_one(tmp_path):
 
 def test_the_most_probable_class_is_the_label(tmp_path):
     film = Radiograph(make_phantom(2, 96).radiograph[:80])
-    fitted = fit(film, 32)
+    fitted = Preprocessor(32)(film)
     rows, columns = np.indices((32, 32)) / 32
     classes = (1 + (columns > 0.3) + (columns > 0.7)) * (np.abs(rows - 0.5) < 0.3)
     shares = np.where(classes[..., None] == np.arange(4), 0.7, 0.1).astype(np.float32)
@@ -231,7 +231,7 @@ def test_both_sides_have_their_organs_colour_in_overlays():
     )
     assert np.array_equal(whole, split)
     joined = np.full((6, 8), LUNGS.label, np.uint8)
-    joined[:, 4:] = part_of(LUNGS, "left").label
+    joined[:, 4:] = RIGHT_LEFT_LABELS.find(LUNGS, "left").label
     shown = render_overlay(np.zeros((6, 8), np.uint8), joined)
     assert (shown[:, 3:5] == LUNGS.colour).all()  # outlined where the one meets the other
     assert (shown[:, [2, 5]] != LUNGS.colour).all()

@@ -6,7 +6,7 @@ import pytest
 from helpers.drawn import draw, same
 from xray_seg.data.cases import find_cases, read_mask
 from xray_seg.data.phantom import make_phantom
-from xray_seg.labels import ORGANS, PARTS, part_of
+from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.postprocessing.laterality import split_sides
 
 #: c, h, l on the right, k and m the clavicle and lung on the left.
@@ -76,7 +76,7 @@ def test_parts_add_up_to_organs():
     labels = rng.integers(0, 4, (40, 60)).astype(np.uint8)
     parts = split_sides(labels)
     for organ in ORGANS:
-        mine = [part.label for part in PARTS if part.organ is organ]
+        mine = [part.label for part in RIGHT_LEFT_LABELS.structures if part.organ is organ]
         np.testing.assert_array_equal(np.isin(parts, mine), labels == organ.label)
 
 
@@ -85,9 +85,11 @@ def parts_of(masks) -> np.ndarray:
     one = np.zeros(next(iter(masks.values())).shape, np.uint8)
     two = one.copy()
     for name in ("right lung", "left lung", "heart", "right clavicle", "left clavicle"):
-        organ, side = next((p.organ, p.side) for p in PARTS if p.name == name)
+        organ, side = next(
+            (p.organ, p.side) for p in RIGHT_LEFT_LABELS.structures if p.name == name
+        )
         one[masks[name]] = organ.label
-        two[masks[name]] = part_of(organ, side).label
+        two[masks[name]] = RIGHT_LEFT_LABELS.find(organ, side).label
     return one, two
 
 

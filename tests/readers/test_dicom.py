@@ -9,7 +9,7 @@ from pydicom.pixels import pixel_array
 
 from helpers.dicom import COMPRESSED, FILES, RAMP, make
 from xray_seg.errors import NotARadiograph, ReadError
-from xray_seg.radiograph import fit_to_grid
+from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.readers import read
 
 
@@ -62,7 +62,7 @@ def test_monochrome1_is_turned(tmp_path):
     film = read(make(tmp_path / "film", RAMP, PhotometricInterpretation="MONOCHROME1"))
     assert film.inverted is True
     plain = read(make(tmp_path / "plain", RAMP))
-    one, other = fit_to_grid(film, 16)[0], fit_to_grid(plain, 16)[0]
+    one, other = Preprocessor(16)(film).grid, Preprocessor(16)(plain).grid
     inside = slice(2, 14)  # the letterbox is black in both
     np.testing.assert_allclose((one + other)[4:12, inside], 1, atol=1e-5)
 

@@ -18,7 +18,7 @@ from xray_seg.errors import WeightsError
 from xray_seg.kernels import area_mean
 from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.postprocessing.cleanup import clean
-from xray_seg.preprocessing.polarity import fit
+from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.serving.export import renew
 from xray_seg.serving.postprocessing_graph import clean_graph
 from xray_seg.serving.preprocessing_graph import (
@@ -147,7 +147,7 @@ def test_png_is_decoded_and_fitted_as_the_readers_do(name, tmp_path):
     pixels = decode((tmp_path / "film.png").read_bytes())
     np.testing.assert_array_equal(pixels, film.pixels)
     grid, place = fit_graph(pixels, 64, None)
-    expected = fit(film, 64)
+    expected = Preprocessor(64)(film)
     box = expected.box
     assert place.numpy().tolist() == [box.top, box.left, box.height, box.width, *film.shape]
     np.testing.assert_allclose(grid, expected.grid, atol=1e-6)
@@ -160,7 +160,7 @@ def test_a_jsrt_film_is_fitted_to_the_bit():
     pixels = decode_jsrt(film.tobytes())
     np.testing.assert_array_equal(pixels, film)
     for size in (128, 256):
-        expected = fit(Radiograph(film, True), size).grid
+        expected = Preprocessor(size)(Radiograph(film, True)).grid
         np.testing.assert_array_equal(fit_graph(pixels, size, True)[0], expected)
 
 

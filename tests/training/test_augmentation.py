@@ -5,7 +5,8 @@ import pytest
 
 from helpers.tiny import block_mean, slow_normalise
 from xray_seg.data.phantom import make_phantom, phantom_labels
-from xray_seg.radiograph import Radiograph, fit_to_grid
+from xray_seg.preprocessing.preprocessor import Preprocessor
+from xray_seg.radiograph import Radiograph
 from xray_seg.training import augmentation
 from xray_seg.training.augmentation import (
     AUGMENTATIONS,
@@ -142,8 +143,8 @@ def test_an_unchanged_case_is_the_mean_of_the_pixels_that_it_covers():
 
 def test_an_unchanged_case_is_close_to_what_inference_lays_on_the_grid():
     film, _ = chest(512)
-    finer, _ = fit_to_grid(Radiograph(film), 128)
-    grid, _ = fit_to_grid(Radiograph(film), 64)
+    finer = Preprocessor(128)(Radiograph(film)).grid
+    grid = Preprocessor(64)(Radiograph(film)).grid
     plain, _ = unchanged(finer, one_hot(np.zeros((128, 128), int)), 64)
     assert np.abs(plain - grid).mean() < 0.005
 

@@ -1,7 +1,8 @@
-"""Work done ahead by threads, in order and within bounds."""
+"""Threads: how many cores there are, and work done ahead in order and within bounds."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -12,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(
+def map_ordered(
     pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
     """Results of ``work`` in the order of the items, at most ``ahead`` of them under way.
@@ -33,3 +34,10 @@ def in_order(
     finally:
         for future in under_way:
             future.cancel()
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -98,7 +98,7 @@ def _canonical(name: str) -> str:
 
 def devices() -> dict[str, Any]:
     """Cores that may be used and GPUs that TensorFlow sees; imports TensorFlow."""
-    from ..models.engines import available_cores
+    from .._util.concurrency import available_cores
     from ..models.engines.saved_model import gpu_count
 
     return {"machine": platform.platform(), "cores": available_cores(), "gpus": gpu_count()}

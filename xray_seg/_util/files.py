@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -74,3 +75,9 @@ def sweep(folder: Path, deep: Iterable[str]) -> int:
 def is_temporary(name: str) -> bool:
     """Whether a file name is one that ``atomic_path`` gives."""
     return _TEMPORARY.fullmatch(name) is not None
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ..labels import HEART, LUNGS, ORGANS
 from ..postprocessing.laterality import find_sides
 from ..preprocessing.polarity import looks_inverted
-from ..radiograph import Letterbox, Radiograph, normalise
+from ..preprocessing.preprocessor import Preprocessor
+from ..radiograph import Radiograph
 from .shape import describe
 
 Vector = npt.NDArray[np.float64]
@@ -85,13 +86,8 @@ def _logit(share: float) -> float:
 
 
 def _view(radiograph: Radiograph) -> tuple[npt.NDArray[np.float32], bool]:
-    from ..kernels import area_mean
-
-    view = np.zeros((VIEW_SIDE, VIEW_SIDE), np.float32)
-    content = Letterbox.of(radiograph.shape, VIEW_SIDE).crop(view)
-    content[:] = area_mean(radiograph.pixels, (content.shape[0], content.shape[1]))
-    normalise(content, bool(radiograph.inverted))
-    return view, looks_inverted(content)
+    view = Preprocessor(VIEW_SIDE)(radiograph)
+    return view.grid, looks_inverted(view.box.crop(view.grid))
 
 
 def _touching(labels: npt.NDArray[np.uint8], label: int) -> float:

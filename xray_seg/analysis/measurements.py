@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import HEART, LUNGS, ORGANS, PARTS, Organ
+from ..labels import HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS, Organ
 from ..postprocessing.laterality import Sides, find_sides, has_both_sides, midline
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ _MM2_PER_CM2 = 100
 _SPACING_UNKNOWN = "the spacing is not known"
 _NO_IMAGE = "no image is given"
 _ONE_SIDE = "a lung on one side only"
-_LUNGS = tuple(part for part in PARTS if part.organ is LUNGS)
-_SIDED = tuple(part for part in PARTS if part.side)
+_STRUCTURES = RIGHT_LEFT_LABELS.structures
+_LUNGS = tuple(part for part in _STRUCTURES if part.organ is LUNGS)
+_SIDED = tuple(part for part in _STRUCTURES if part.side)
 _ENDS = ("right_x_px", "right_y_px", "left_x_px", "left_y_px")
 _BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 
@@ -48,7 +49,7 @@ MEASURES: tuple[str, ...] = (
     *(column_name(name, end) for name in ("heart", "thorax") for end in _ENDS),
     *(column_name(part.name, what) for part in _SIDED for what in ("area_px", "area_cm2")),
     *(column_name(part.name, what) for part in _LUNGS for what in ("height_px", "height_mm")),
-    *(column_name(part.name, corner) for part in PARTS for corner in _BOX),
+    *(column_name(part.name, corner) for part in _STRUCTURES for corner in _BOX),
     *(column_name(organ.name, "mean_grey") for organ in ORGANS),
 )
 
@@ -146,7 +147,7 @@ def measure(
         labels: (H, W) uint8: 0 background, 1 clavicles, 2 heart, 3 lungs.
         spacing: (row, column) distance of pixel centres in mm, or None where it is not known.
         pixels: (H, W) the radiograph's values as stored, for mean grey levels.
-        sided: ``labels`` holds the parts of ``anatomy.PARTS`` instead, right and left told apart.
+        sided: whether ``labels`` follows RIGHT_LEFT_LABELS instead of ORGAN_LABELS.
 
     Raises:
         ValueError: arrays of other shapes or types.
@@ -216,7 +217,7 @@ def _as_stored(parts: npt.NDArray[np.uint8]) -> Sides:
 
     runs = find_runs(parts)
     organs = np.zeros(256, np.uint8)
-    for part in PARTS:
+    for part in _STRUCTURES:
         organs[part.label] = part.organ.label
     merged = replace(runs, labels=organs[runs.labels])
     return Sides(merged, runs.labels, midline(merged))
@@ -225,7 +226,7 @@ def _as_stored(parts: npt.NDArray[np.uint8]) -> Sides:
 def _measure_areas(sides: Sides, found: _Found) -> None:
     counts = sides.moments.area
     for organ in ORGANS:
-        count = sum(int(counts[part.label]) for part in PARTS if part.organ is organ)
+        count = sum(int(counts[part.label]) for part in _STRUCTURES if part.organ is organ)
         found.put_area(column_name(organ.name, "area"), count or None, f"no {organ.name} found")
     for part in _SIDED:
         count = int(counts[part.label])
@@ -251,7 +252,7 @@ def _measure_widths(sides: Sides, found: _Found) -> None:
 
 def _extent(sides: Sides, organ: Organ) -> Line | None:
     """From the first to the last column; each end in the middle row of those that reach it."""
-    parts = [part.label for part in PARTS if part.organ is organ]
+    parts = [part.label for part in _STRUCTURES if part.organ is organ]
     if not sides.moments.area[parts].any():
         return None
     runs, mine = sides.runs, sides.runs.labels == organ.label
@@ -265,7 +266,7 @@ def _extent(sides: Sides, organ: Organ) -> Line | None:
 def _measure_boxes(sides: Sides, found: _Found) -> None:
     there = sides.moments
     corners = there.x0, there.y0, there.x1, there.y1
-    for part in PARTS:
+    for part in _STRUCTURES:
         is_found = bool(there.area[part.label])
         box = [int(corner[part.label]) if is_found else None for corner in corners]
         reason = f"no {part.name} found"

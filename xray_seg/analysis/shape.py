@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import CLAVICLES, HEART, LUNGS, PARTS, part_of
+from ..labels import CLAVICLES, HEART, LUNGS, RIGHT_LEFT_LABELS
 
 if TYPE_CHECKING:
     from ..postprocessing.laterality import Sides
@@ -48,7 +48,7 @@ def describe(sides: Sides) -> Vector:
     Returns:
         (len(FEATURES),) float64; not a number where an organ that it is about was not found.
     """
-    boxes = {part.name: _Box.of(sides, part.label) for part in PARTS}
+    boxes = {part.name: _Box.of(sides, part.label) for part in RIGHT_LEFT_LABELS.structures}
     right, left = boxes["right lung"], boxes["left lung"]
     found = dict.fromkeys(FEATURES, np.nan)
     if right is None or left is None:
@@ -69,7 +69,7 @@ def describe(sides: Sides) -> Vector:
         found["heart_x"], found["heart_y"] = chest.place(heart)
         found["heart_aspect"] = np.log(heart.height / heart.width)
         found["heart_fill"] = heart.area / (heart.height * heart.width)
-    one, two = (boxes[part_of(CLAVICLES, side).name] for side in ("right", "left"))
+    one, two = (boxes[RIGHT_LEFT_LABELS.find(CLAVICLES, side).name] for side in ("right", "left"))
     if one is not None and two is not None:
         both = one.joined(two)
         found["clavicles_area"] = np.log(both.area / lungs)

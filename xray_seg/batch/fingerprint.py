@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._util.files import file_sha256
 from .._util.remote import Remote
 from .._version import __version__
 
@@ -45,9 +46,3 @@ def _state(path: Path, verify: str) -> str:
     if verify == "hash" and path.is_file():  # reading a pipe would wait for its writer
         return f"{status.st_size} {file_sha256(path)}"
     return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._util.concurrency import in_order
+from .._util.concurrency import available_cores, map_ordered
 from ..analysis.measurements import measure
 from ..errors import ReadError, XraySegError
-from ..labels import CLASSES, PARTS
-from ..models.engines import available_cores
+from ..labels import CLASSES, RIGHT_LEFT_LABELS
 from ..radiograph import Radiograph
 from ..readers import read
 from .inputs import Input
 from .journal import failed_row, measured_cells
 
+#: The highest label of any scheme.
+_MOST = len(RIGHT_LEFT_LABELS.structures)
 _FORMATS = ("TIFF", "PNG")
 _MM_PER_CM = 10
 #: A resolution is stored as a fraction of 32-bit numbers: so many digits of it come back.
@@ -35,8 +36,8 @@ class LabelMap:
     Attributes:
         labels: (H, W) uint8, of organs or of parts.
         spacing: (row, column) distance of pixel centres in mm, or None where it is not known.
-        sided: whether the labels are those of ``anatomy.PARTS``, right and left told apart. A map
-            without a left part reads the same as one of organs.
+        sided: whether the labels are those of RIGHT_LEFT_LABELS. A map without a left structure
+            reads the same as one with ORGAN_LABELS.
         format: ``TIFF`` or ``PNG``.
     """
 
@@ -57,10 +58,10 @@ def read_labels(path: str | PathLike[str]) -> LabelMap:
         raise ReadError(f"{path}: is {found.format}; label maps are TIFF or PNG")
     pixels = found.pixels
     highest = pixels.max()
-    if pixels.dtype.kind == "f" or highest > len(PARTS):
+    if pixels.dtype.kind == "f" or highest > _MOST:
         raise ReadError(
             f"{path}: holds values up to {highest}, which are no labels: a label map has 0 to "
-            f"{CLASSES - 1}, or 0 to {len(PARTS)} where right and left differ"
+            f"{CLASSES - 1}, or 0 to {_MOST} where right and left differ"
         )
     spacing = _tiff_spacing(path) if found.format == "TIFF" else None
     labels = np.ascontiguousarray(pixels, np.uint8)
@@ -130,7 +131,7 @@ def measure_files(
 
     workers = available_cores()
     with ThreadPoolExecutor(workers, "measure") as pool:
-        yield from in_order(pool, row, iter(masks), 2 * workers)
+        yield from map_ordered(pool, row, iter(masks), 2 * workers)
 
 
 def _tiff_spacing(path: str | PathLike[str]) -> tuple[float, float] | None:

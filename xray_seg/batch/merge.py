@@ -14,11 +14,10 @@ from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
-from .._util.files import atomic_path, write_text
+from .._util.files import atomic_path, file_sha256, write_text
 from .._util.folder_lock import HIDDEN, alone
 from ..errors import OutputError
 from ..outputs import FOLDERS
-from .fingerprint import file_sha256
 from .journal import Journal, result_cell
 from .report.fragment import fragment_path
 from .results.run_outputs import Entry, Tables, write_tables

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .._util.environment import versions
-from .._util.files import write_text
+from .._util.files import file_sha256, write_text
 from .._util.folder_lock import HIDDEN, alone
 from .._util.remote import is_url
 from ..errors import OutputError
 from ..outputs import FOLDERS, check_kinds
 from ..segmenter import Segmenter
-from .fingerprint import file_sha256
 from .inputs import Input, find_inputs, shard
 from .journal import Journal, Record, failed_row
 from .options import BatchOptions, Summary

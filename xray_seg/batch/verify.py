@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .._util.files import is_temporary
+from .._util.files import file_sha256, is_temporary
 from .._util.folder_lock import HIDDEN
 from ..errors import OutputError
 from ..outputs import FOLDERS
-from .fingerprint import file_sha256
 from .journal import Journal
 
 #: What a finished run's record says; without one of these it is not whole.

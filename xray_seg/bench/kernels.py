@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._util.concurrency import available_cores
 from ..data.phantom import make_phantom, phantom_labels, to_jsrt
-from ..labels import CLASSES, ORGANS
-from ..models.engines import available_cores
+from ..data.scr import SCR_MASKS
+from ..labels import CLASSES
 from ..outputs import render_grey, render_overlay
 from ..readers import read
 from .timing import Measurement, take_turns
@@ -41,8 +42,8 @@ def bench_kernels(size: int = 128, repeats: int = 15) -> list[Measurement]:
     from ..postprocessing.cleanup import clean
 
     phantom = make_phantom(0)
-    masks = [phantom.masks[part] for organ in ORGANS for part in organ.parts]
-    values = [organ.label for organ in ORGANS for _ in organ.parts]
+    masks = [phantom.masks[name] for name, _ in SCR_MASKS]
+    values = [organ.label for _, organ in SCR_MASKS]
     labels = phantom_labels(phantom).repeat(2, axis=0).repeat(2, axis=1)
     probabilities = area_fractions(labels, (size, size), CLASSES)
     with tempfile.TemporaryDirectory() as folder:

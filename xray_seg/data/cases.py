@@ -18,16 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DatasetError
-from ..labels import CLASSES, ORGANS
-from ..preprocessing.polarity import fit
+from ..labels import CLASSES
+from ..preprocessing.preprocessor import Preprocessor
 from ..readers import read
+from .scr import SCR_MASKS
 
 #: Share of the cases that validate: 24 of 222, and 26 of the whole 247.
 VALIDATION_SHARE = 0.107
 #: The 2019 study's shares of validation and test cases: 23 and 25 of its 246.
 STUDY_SHARES = (23 / 246, 25 / 246)
 
-_PARTS = tuple(part for organ in ORGANS for part in organ.parts)
+_PARTS = tuple(name for name, _ in SCR_MASKS)
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def read_truth(case: Case) -> npt.NDArray[np.uint8]:
     if len({mask.shape for mask in masks.values()}) > 1:
         sizes = {part: mask.shape for part, mask in masks.items()}
         raise DatasetError(f"{case.name}: its masks differ in size: {sizes}")
-    pairs = [(masks[part], organ.label) for organ in ORGANS for part in organ.parts]
+    pairs = [(masks[name], organ.label) for name, organ in SCR_MASKS]
     labels = merge_masks([mask for mask, _ in pairs], [label for _, label in pairs])
     if not labels.any():
         raise DatasetError(f"{case.name}: all of its masks are empty")
@@ -230,7 +231,7 @@ def load_case(case: Case, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArr
     """A case on a grid: (size, size) float32 image, (size, size, 4) uint8 class shares."""
     from ..kernels import area_fractions
 
-    fitted = fit(read(case.image), size)
+    fitted = Preprocessor(size)(read(case.image))
     image, box = fitted.grid, fitted.box
     fractions = np.zeros((size, size, CLASSES), np.uint8)
     fractions[..., 0] = 255

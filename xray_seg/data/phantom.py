@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import ORGANS
 from ..readers.raw import JSRT_SHAPE, JSRT_WHITE
+from .scr import SCR_MASKS
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -92,7 +92,7 @@ def phantom_labels(phantom: Phantom) -> npt.NDArray[np.uint8]:
     """The label map of a phantom's masks, (H, W) uint8."""
     from ..kernels import merge_masks
 
-    pairs = [(phantom.masks[part], organ.label) for organ in ORGANS for part in organ.parts]
+    pairs = [(phantom.masks[name], organ.label) for name, organ in SCR_MASKS]
     return merge_masks([mask for mask, _ in pairs], [label for _, label in pairs])
 
 
@@ -122,12 +122,11 @@ def write_phantoms(
         name = f"PHANTOM{number:03d}"
         phantom = make_phantom(seed + number - 1)
         to_jsrt(phantom.radiograph).tofile(folder / "images" / f"{name}.IMG")
-        for organ in ORGANS:
-            for part in organ.parts:
-                target = folder / "scr" / f"fold{2 - number % 2}" / "masks" / part
-                target.mkdir(parents=True, exist_ok=True)
-                mask = np.where(phantom.masks[part], np.uint8(255), np.uint8(0))
-                (target / f"{name}.gif").write_bytes(imagecodecs.gif_encode(mask))
+        for structure, _ in SCR_MASKS:
+            target = folder / "scr" / f"fold{2 - number % 2}" / "masks" / structure
+            target.mkdir(parents=True, exist_ok=True)
+            mask = np.where(phantom.masks[structure], np.uint8(255), np.uint8(0))
+            (target / f"{name}.gif").write_bytes(imagecodecs.gif_encode(mask))
         names.append(name)
         tell(number)
     return names

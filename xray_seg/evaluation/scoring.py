@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..data.cases import Case, read_truth
 from ..labels import CLASSES, ORGANS
 from ..models.losses import soft_dice_cross_entropy
-from ..preprocessing.polarity import Fitted, fit
+from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..readers import read
 from ..segmenter import Segmenter, restore
 
@@ -58,10 +58,11 @@ def evaluate(
         ReadError, DatasetError: a case cannot be read.
     """
     scores = []
+    preprocess = Preprocessor(segmenter.engine.size)
     for index, case in enumerate(cases):
-        fitted = fit(read(case.image), segmenter.engine.size)
-        probabilities = segmenter.engine.predict(fitted.grid[None])[0]
-        scores.append(_score(case, fitted, probabilities, spacing))
+        model_input = preprocess(read(case.image))
+        probabilities = segmenter.engine.predict(model_input.grid[None])[0]
+        scores.append(_score(case, model_input, probabilities, spacing))
         tell(index + 1)
     return scores
 
@@ -103,13 +104,13 @@ def surface_distances(
 
 def _score(
     case: Case,
-    fitted: Fitted,
+    model_input: ModelInput,
     probabilities: npt.NDArray[np.float32],
     spacing: float | None,
 ) -> CaseScores:
     truth = read_truth(case)
-    found = restore(fitted, probabilities, (truth.shape[0], truth.shape[1])).labels
-    scale = _mask_spacing(fitted, truth.shape, spacing)
+    found = restore(model_input, probabilities, (truth.shape[0], truth.shape[1])).labels
+    scale = _mask_spacing(model_input, truth.shape, spacing)
     organs: dict[str, dict[str, float | None]] = {}
     for organ in ORGANS:
         one, other = found == organ.label, truth == organ.label
@@ -121,27 +122,27 @@ def _score(
             "hd95_mm": None if away is None else float(np.percentile(away, 95)),
         }
     return CaseScores(
-        case.name, organs, float(np.mean(found == truth)), _loss(fitted, probabilities, truth)
+        case.name, organs, float(np.mean(found == truth)), _loss(model_input, probabilities, truth)
     )
 
 
 def _mask_spacing(
-    fitted: Fitted, shape: tuple[int, ...], spacing: float | None
+    model_input: ModelInput, shape: tuple[int, ...], spacing: float | None
 ) -> tuple[float, float] | None:
     """(row, column) spacing of the masks, which may be coarser than the radiograph."""
     if spacing is not None:
         return spacing, spacing
-    film = fitted.radiograph
+    film = model_input.radiograph
     if film.spacing is None:
         return None
     return film.spacing[0] * film.shape[0] / shape[0], film.spacing[1] * film.shape[1] / shape[1]
 
 
 def _loss(
-    fitted: Fitted, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.uint8]
+    model_input: ModelInput, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.uint8]
 ) -> float:
     from ..kernels import area_fractions
 
-    box = fitted.box
+    box = model_input.box
     target = area_fractions(truth, (box.height, box.width), CLASSES)
     return float(soft_dice_cross_entropy(target[None], box.crop(probabilities)[None], np))

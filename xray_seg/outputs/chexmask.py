@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .._util.files import atomic_path, write_bytes
-from ..labels import PARTS, Part
+from ..labels import RIGHT_LEFT_LABELS, Structure
 from .mask_set import Masks, naming
 
 _DIALECT = "row-major, 1-based start-length pairs"
@@ -53,11 +53,11 @@ def save_chexmask(path: Path, masks: Masks) -> Path:
     whole = Masks(masks.key, masks.segmentation, sides=True) if not masks.sides else masks
     runs = row_major_runs(whole.labels)
 
-    def told(part: Part) -> str:
+    def told(part: Structure) -> str:
         return " ".join(map(str, start_lengths(runs, part.label).ravel().tolist()))
 
     height, width = whole.labels.shape
-    row = {part.name.title(): told(part) for part in PARTS}
+    row = {part.name.title(): told(part) for part in RIGHT_LEFT_LABELS.structures}
     row |= {"Image ID": masks.file_name, "Height": str(height), "Width": str(width)}
     row["Dialect"] = _DIALECT
     line = io.StringIO(newline="")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .._util.files import atomic_path, write_text
 from .._version import __version__
-from ..labels import Part, parts_with
+from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, Structure
 from .mask_set import Masks, naming
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def categories(sides: bool) -> list[Json]:
             "name": part.name,
             "supercategory": part.organ.name if sides else "chest",
         }
-        for part in parts_with(sides)
+        for part in (RIGHT_LEFT_LABELS if sides else ORGAN_LABELS).structures
     ]
 
 
@@ -194,7 +194,7 @@ def _annotations(masks: Masks, dialect: str) -> Iterator[Json]:
         }
 
 
-def _box(found: Moments, part: Part) -> list[int]:
+def _box(found: Moments, part: Structure) -> list[int]:
     """Left, top, width and height in pixels."""
     corners = found.x0, found.y0, found.x1, found.y1
     left, top, right, bottom = (int(corner[part.label]) for corner in corners)

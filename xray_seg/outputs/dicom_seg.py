@@ -24,7 +24,7 @@ import numpy as np
 from .._util.files import write_bytes
 from .._version import __version__
 from ..errors import OutputError
-from ..labels import CLAVICLES, HEART, LUNGS, Part
+from ..labels import CLAVICLES, HEART, LUNGS, Structure
 from .mask_set import Masks, NotMade, naming
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _segmentation(header: Dataset, masks: Masks, path: Path) -> Segmentation:
     return seg
 
 
-def _describe(number: int, part: Part, model: Any) -> SegmentDescription:
+def _describe(number: int, part: Structure, model: Any) -> SegmentDescription:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OutputError
-from ..labels import Part, parts_with
+from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, Structure
 
 if TYPE_CHECKING:
     from ..kernels import Runs
@@ -37,9 +37,9 @@ class Masks:
     lines: bool = False
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[Structure, ...]:
         """What the label map may hold."""
-        return parts_with(self.sides)
+        return (RIGHT_LEFT_LABELS if self.sides else ORGAN_LABELS).structures
 
     @cached_property
     def labels(self) -> npt.NDArray[np.uint8]:

@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from .._util.files import write_bytes
 from ..analysis.measurements import Measurements
-from ..labels import PARTS
-from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE, Radiograph, fitting
+from ..labels import RIGHT_LEFT_LABELS
+from ..preprocessing.letterbox import shape_within
+from ..preprocessing.normalisation import BLACK_PERCENTILE, WHITE_PERCENTILE
+from ..radiograph import Radiograph
 from .annotations import draw_measurements
 from .mask_set import Masks, naming
 
@@ -34,9 +36,10 @@ def render_overlay(
     """
     from ..kernels import blend
 
-    colours = np.zeros((max(part.label for part in PARTS) + 1, 3), np.uint8)
-    for part in PARTS:
-        colours[part.label] = part.organ.colour
+    structures = RIGHT_LEFT_LABELS.structures
+    colours = np.zeros((max(each.label for each in structures) + 1, 3), np.uint8)
+    for structure in structures:
+        colours[structure.label] = structure.organ.colour
     picture = blend(grey, labels, colours, OVERLAY_OPACITY)
     if measures:
         draw_measurements(picture, measures, labels.shape)
@@ -47,7 +50,7 @@ def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
     """(h, w) uint8 picture of a radiograph as it is shown, its longer side ``longest`` at most."""
     from ..kernels import area_mean, stretch
 
-    grey = area_mean(radiograph.pixels, fitting(radiograph.shape, longest))
+    grey = area_mean(radiograph.pixels, shape_within(radiograph.shape, longest))
     low, high = np.percentile(grey[::4, ::4], (BLACK_PERCENTILE, WHITE_PERCENTILE))
     return stretch(grey, high, low) if radiograph.inverted else stretch(grey, low, high)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import BACKGROUND, CLAVICLES, HEART, LUNGS, ORGANS, part_of
+from ..labels import BACKGROUND, CLAVICLES, HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
 
 if TYPE_CHECKING:
     from ..kernels import Moments, Runs
@@ -32,7 +32,7 @@ class Sides:
 
     Attributes:
         runs: of the label map.
-        parts: (n,) uint8 the label of each run's part, as in ``anatomy.PARTS``.
+        parts: (n,) uint8 the label of each run's part, as in ``labels.RIGHT_LEFT_LABELS``.
         middle: column of the midline.
     """
 
@@ -56,9 +56,8 @@ def split_sides(labels: npt.NDArray[np.uint8], sides: Sides | None = None) -> np
         sides: of it, where they are known already.
 
     Returns:
-        (H, W) uint8: 0 background, then the labels of ``anatomy.PARTS``. A piece of lungs and
-        clavicles belongs to the side where most of it lies, and is cut at the midline where it
-        holds a lung on either side of it.
+        (H, W) uint8 with RIGHT_LEFT_LABELS. A piece of lungs and clavicles belongs to the side
+        where most of it lies. A piece that holds a lung on both sides of the midline is cut there.
     """
     from ..kernels import paint_runs
 
@@ -93,8 +92,7 @@ def _part_labels() -> npt.NDArray[np.uint8]:
     """(256, 2) the label of the part that a label stands for on the right and on the left."""
     table = np.full((256, 2), BACKGROUND, np.uint8)
     for organ in ORGANS:
-        sides = ("right", "left") if organ.pieces > 1 else ("", "")
-        table[organ.label] = [part_of(organ, side).label for side in sides]
+        table[organ.label] = [RIGHT_LEFT_LABELS.find(organ, side).label for side in organ.sides]
     return table
 
 

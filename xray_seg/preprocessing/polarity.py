@@ -1,14 +1,11 @@
-"""How a radiograph is laid on the grid, its polarity decided where its file does not say."""
+"""Polarity of a radiograph, told from its looks where the file does not state it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-
-from ..radiograph import Letterbox, Radiograph, fit_to_grid
 
 #: Ellipses (row, column, half height, half width) in shares of its sides: where a frontal film has
 #: lung, and where it has spine, abdomen and shoulders. Averages of adult films, generously inset.
@@ -17,33 +14,6 @@ BRIGHT = ((0.50, 0.51, 0.22, 0.05), (0.86, 0.50, 0.10, 0.28))
 #: Most films are stored as they are shown, so a film counts as inverted only where lung is brighter
 #: by this much. In 222 JSRT films the difference is at least 0.16, the other way round.
 MARGIN = 0.05
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A radiograph laid on the network's grid.
-
-    Attributes:
-        radiograph: its ``inverted`` is decided.
-        grid: (S, S) float32 in [0, 1], bones bright.
-        box: where on the grid it lies.
-    """
-
-    radiograph: Radiograph
-    grid: npt.NDArray[np.float32]
-    box: Letterbox
-
-
-def fit(radiograph: Radiograph, size: int) -> Fitted:
-    """Lay a radiograph on the grid, deciding its polarity where the file does not tell it."""
-    grid, box = fit_to_grid(radiograph, size)
-    inverted = radiograph.inverted
-    if inverted is None:
-        content = box.crop(grid)
-        inverted = looks_inverted(content)
-        if inverted:
-            np.subtract(1, content, out=content)
-    return Fitted(replace(radiograph, inverted=inverted), grid, box)
 
 
 def looks_inverted(film: npt.NDArray[np.float32]) -> bool:

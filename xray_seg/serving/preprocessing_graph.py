@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._util.tensorflow import tensorflow
+from ..preprocessing.normalisation import BLACK_PERCENTILE, WHITE_PERCENTILE
 from ..preprocessing.polarity import BRIGHT, DARK, MARGIN
-from ..radiograph import BLACK_PERCENTILE, WHITE_PERCENTILE
 from ..readers.raster import LUMA
 from ..readers.raw import JSRT, JSRT_WHITE, OUTLIERS
 

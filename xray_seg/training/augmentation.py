@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..labels import HEART, LUNGS
-from ..radiograph import normalise
+from ..preprocessing.normalisation import normalise
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._util.concurrency import in_order
+from .._util.concurrency import available_cores, map_ordered
 from ..data.cases import Arrays
 from ..data.phantom import make_phantom, phantom_labels
 from ..labels import CLASSES
-from ..models.engines import available_cores
-from ..radiograph import normalise
+from ..preprocessing.preprocessor import Preprocessor
+from ..radiograph import Radiograph
 from .augmentation import AUGMENTATIONS, unchanged
 from .config import PHANTOM_POOL, Recipe
 from .hosts import ALONE, Hosts
@@ -46,16 +46,16 @@ def _stack(pairs: list[tuple[Any, Any]]) -> Batch:
 
 def phantom_arrays(recipe: Recipe) -> Arrays:
     """The pool of phantoms, decoded as load_arrays decodes cases."""
-    from ..kernels import area_fractions, area_mean
+    from ..kernels import area_fractions
 
     side = recipe.size * FINER
+    preprocess = Preprocessor(side)
     count = PHANTOM_POOL if recipe.phantoms else 0
     images = np.empty((count, side, side), np.float32)
     fractions = np.empty((count, side, side, CLASSES), np.uint8)
     for index in range(count):
         phantom = make_phantom(_PHANTOM_SEED + index, 2 * side)
-        area_mean(phantom.radiograph, (side, side), images[index])
-        normalise(images[index], inverted=False)
+        preprocess(Radiograph(phantom.radiograph), out=images[index])
         shares = area_fractions(phantom_labels(phantom), (side, side), CLASSES)
         fractions[index] = (shares * 255).round()
     return Arrays(images, fractions)
@@ -97,4 +97,4 @@ def epoch_batches(
         return _stack(pairs)
 
     with ThreadPoolExecutor(max(1, available_cores() - 1), "augment") as pool:
-        yield from in_order(pool, make, range(steps), _AHEAD)
+        yield from map_ordered(pool, make, range(steps), _AHEAD)

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._util.files import atomic_path, write_text
-from ..batch.fingerprint import file_sha256
+from .._util.files import atomic_path, file_sha256, write_text
 from ..errors import TrainingError
 from .hosts import ALONE, Hosts, check_same, on_first
 

@@ -25,8 +25,8 @@ from signal import Signals
 import numpy as np
 import numpy.typing as npt
 
+from ..._util.concurrency import available_cores
 from ...errors import XraySegError
-from ...models.engines import available_cores
 from ...segmenter import Segmenter
 from ..journal import Record, failed_row
 from ..options import BatchOptions, Summary

@@ -23,19 +23,17 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import numpy.typing as npt
 
-from ..._util.concurrency import in_order
-from ..._util.files import TEMPORARY_PREFIX
+from ..._util.concurrency import available_cores, map_ordered
+from ..._util.files import TEMPORARY_PREFIX, file_sha256
 from ..._util.folder_lock import HIDDEN
 from ..._util.remote import Remote
 from ...errors import XraySegError
-from ...models.engines import available_cores
 from ...models.model_folder import Model
 from ...outputs import save_outputs
-from ...preprocessing.polarity import Fitted, fit
+from ...preprocessing.preprocessor import ModelInput, Preprocessor
 from ...radiograph import Radiograph
 from ...readers import read, read_ids
 from ...segmenter import Segmenter, restore
-from ..fingerprint import file_sha256
 from ..inputs import Input
 from ..journal import Record, done_row, failed_row
 from ..options import BatchOptions, Summary
@@ -56,7 +54,7 @@ class Ready:
 
     item: Input
     fingerprint: str
-    fitted: Fitted | None = None
+    fitted: ModelInput | None = None
     error: str = ""
     ids: dict[str, str] = field(default_factory=dict)
 
@@ -83,7 +81,7 @@ def run_stages(
         settle(record)
 
     try:
-        prepared = in_order(
+        prepared = map_ordered(
             readers,
             lambda pair: prepare(*pair, segmenter.engine.size, options),
             todo,
@@ -127,7 +125,7 @@ def _give_way() -> None:
 
 def _fitted(
     prepared: Iterator[Ready], settle: Callable[[Record], None]
-) -> Iterator[tuple[Ready, Fitted]]:
+) -> Iterator[tuple[Ready, ModelInput]]:
     """The inputs that could be read; the others are settled at once."""
     for ready in prepared:
         if ready.fitted is None:
@@ -142,8 +140,8 @@ def unread(ready: Ready) -> Record:
 
 
 def _batches(
-    items: Iterator[tuple[Ready, Fitted]], size: int
-) -> Iterator[list[tuple[Ready, Fitted]]]:
+    items: Iterator[tuple[Ready, ModelInput]], size: int
+) -> Iterator[list[tuple[Ready, ModelInput]]]:
     """Lists of ``size`` items; the last may be shorter."""
     while batch := list(islice(items, size)):
         yield batch
@@ -171,7 +169,7 @@ def prepare(item: Input, fingerprint: str, size: int, options: BatchOptions) -> 
     try:
         radiograph = load(item, options)
         ids = read_ids(item.path) if options.keep_ids and isinstance(item.path, Path) else {}
-        return Ready(item, fingerprint, fit(radiograph, size), ids=ids)
+        return Ready(item, fingerprint, Preprocessor(size)(radiograph), ids=ids)
     except XraySegError as error:
         return Ready(item, fingerprint, error=str(error))
     except MemoryError:
@@ -196,7 +194,7 @@ def predict(
 
 def finish(
     ready: Ready,
-    fitted: Fitted,
+    fitted: ModelInput,
     outcome: npt.NDArray[np.float32] | str,
     model: Model,
     out: Path,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..._util.files import write_text
 from ...labels import ORGANS
-from ...radiograph import fitting
+from ...preprocessing.letterbox import shape_within
 
 if TYPE_CHECKING:
     from ...segmenter import Segmentation
@@ -46,7 +46,7 @@ def make_fragment(segmentation: Segmentation) -> dict[str, Any]:
 
     from ...kernels import area_mean, nearest
 
-    height, width = fitting(segmentation.grey.shape, SIDE)
+    height, width = shape_within(segmentation.grey.shape, SIDE)
     small = area_mean(segmentation.grey, (height, width))
     jpeg = imagecodecs.jpeg_encode((small + 0.5).astype(np.uint8), level=_JPEG_QUALITY)
     labels = nearest(segmentation.labels, (height, width))

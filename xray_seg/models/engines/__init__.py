@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..._util.concurrency import available_cores
 from ...errors import EngineError
 from ..model_folder import Model
 
@@ -76,13 +77,6 @@ def open_engine(
     from .saved_model import SavedModelEngine
 
     return SavedModelEngine(model, precision, device, threads)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def gpu_seems_present() -> bool:

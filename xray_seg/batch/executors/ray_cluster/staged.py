@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ....errors import ReadError
 from ....labels import CLASSES
-from ....preprocessing.polarity import Fitted
+from ....preprocessing.preprocessor import ModelInput
 from ...journal import Record, failed_row
 from ...options import BatchOptions
 from ..threads import Ready, finish, load, predict, prepare
@@ -74,7 +74,7 @@ def _pack(ready: Ready) -> bytes:
     return pickle.dumps((replace(ready, fitted=fitted), ready.fitted.radiograph.shape))
 
 
-def _with_pixels(ready: Ready, shape: tuple[int, int], options: BatchOptions) -> Fitted:
+def _with_pixels(ready: Ready, shape: tuple[int, int], options: BatchOptions) -> ModelInput:
     if ready.fitted is None:
         raise ValueError("a film that could not be read has no pixels")
     pixels = load(ready.item, options).pixels
