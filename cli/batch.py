@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,19 @@ from ..readers.limits import MAX_PIXELS
 from .options import engine_options, kinds, listed, positive, shape, shard
 
 if TYPE_CHECKING:
+    from ..batch.executors import Executor
     from ..batch.journal import Record
     from ..batch.options import Summary
     from ..readers import RawLayout
+    from ..segmenter import Segmenter
+    from . import console
 
 _FORMATS = {"tiff": ".tif", "png": ".png"}
+#: Options of the command that BatchOptions has under the same names.
+_SAME_NAMES = (
+    *("save", "spacing", "inverted", "sides", "lines", "keep_ids", "output_format"),
+    *("overwrite", "batch_size", "workers", "verify", "max_pixels", "parquet", "min_quality"),
+)
 
 
 @click.command(no_args_is_help=True)
@@ -128,9 +137,8 @@ def command(**options: Any) -> None:
     130 interrupted.
     """
     from ..batch.options import BatchOptions
-    from ..batch.run import run
+    from ..batch.run import run_batch
     from ..errors import OutputError
-    from ..segmenter import Segmenter
 
     if options["auto_invert"] and options["inverted"] is not None:
         raise click.UsageError("--auto-invert contradicts --invert and --no-invert")
@@ -139,50 +147,51 @@ def command(**options: Any) -> None:
     except OutputError as error:
         raise click.UsageError(str(error)) from error
     names = listed(options["inputs"])
-    batch_options = BatchOptions(
-        save=options["save"],
-        suffix=_FORMATS[options["suffix"]],
-        raw=_raw_layout(options),
-        spacing=options["spacing"],
-        inverted=options["inverted"],
-        sides=options["sides"],
-        overwrite=options["overwrite"],
-        batch_size=options["batch_size"],
-        workers=options["workers"],
-        output_format=options["output_format"],
-        lines=options["lines"],
-        report=not options["no_report"],
-        verify=options["verify"],
-        max_pixels=options["max_pixels"],
-        keep_ids=options["keep_ids"],
-    )
-    how = options["weights"], options["engine"], options["precision"], options["device"]
-    shown = _Shown(
+    progress = _Progress(
         options["quiet"], options["verbose"], options["as_json"], not options["no_report"]
     )
-    run_it = partial(
-        run,
-        names,
-        options["out"],
-        options=batch_options,
-        part=options["shard"],
-        begin=shown.begin,
-        parquet=options["parquet"],
-        min_quality=options["min_quality"],
+    batch_options = BatchOptions(
+        suffix=_FORMATS[options["suffix"]],
+        raw=_raw_layout(options),
+        report=not options["no_report"],
+        **{name: options[name] for name in _SAME_NAMES},
     )
-    if options["cluster"] is None:
-        summary = run_it(segmenter=Segmenter(*how))
-    else:
-        from ..batch.executors.ray_cluster import on_cluster
-        from ..batch.executors.ray_cluster.nodes import connected, plan_segmenter
-
-        with connected(options["cluster"]):
-            summary = run_it(segmenter=plan_segmenter(*how), stages=on_cluster())
-    shown.end(summary, options["out"])
+    with _segmenter_and_executor(options) as (segmenter, executor), progress.shown():
+        summary = run_batch(
+            names,
+            options["out"],
+            segmenter=segmenter,
+            options=batch_options,
+            shard=options["shard"],
+            executor=executor,
+            on_progress=progress,
+        )
+    progress.end(summary, options["out"])
     if summary.interrupted:
         raise click.exceptions.Exit(130)
     if summary.failed:
         raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _segmenter_and_executor(
+    options: dict[str, Any],
+) -> Iterator[tuple[Segmenter, Executor | None]]:
+    """What segments, and where: here, or on the cluster that is asked for."""
+    from ..segmenter import Segmenter
+
+    how = {name: options[name] for name in ("engine", "precision", "device")}
+    if options["cluster"] is None:
+        yield Segmenter(options["weights"], **how), None
+        return
+    from ..batch.executors.ray_cluster import RayExecutor
+    from ..batch.executors.ray_cluster.nodes import connected
+    from ..batch.executors.ray_cluster.tasks import plan_engine
+    from ..models.model_folder import load_model
+
+    with connected(options["cluster"]):
+        model = load_model(options["weights"])
+        yield Segmenter(model, engine=plan_engine(model, **how)), RayExecutor()
 
 
 def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
@@ -201,53 +210,52 @@ def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
     return RawLayout(**given) if given else None
 
 
-def _doubts(row: dict[str, Any]) -> str:
-    return "; ".join(filter(None, (row.get("flags"), row.get("notes"))))
+def _remarks(row: dict[str, Any]) -> str:
+    return "; ".join(filter(None, (row.get("warnings"), row.get("notes"))))
 
 
-class _Shown:
+class _Progress:
     """Progress of a batch, as a bar, as lines, or as JSON."""
 
-    #: In a log, a line about so many times in a run.
+    #: In a log, about so many lines in a run.
     _LINES = 20
 
     def __init__(self, quiet: bool, verbose: bool, as_json: bool, page: bool) -> None:
         self.quiet, self.verbose, self.as_json, self.page = quiet, verbose, as_json, page
+        self._bar: console.Bar | None = None
+        self._stack = ExitStack()
 
-    def begin(self, total: int) -> Any:
-        """A context whose value is the callback of run_batch."""
-        from contextlib import contextmanager
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the bar within the block, from the first report on."""
+        with self._stack:
+            yield
 
+    def __call__(self, summary: Summary, record: Record | None) -> None:
+        """Show the summary so far, and what became of an input."""
         from . import console
 
-        @contextmanager
-        def showing() -> Any:
-            with console.bar("segmenting", total, self.quiet or self.as_json) as bar:
-
-                def tell(record: Record, summary: Summary) -> None:
-                    self._tell(record, summary, bar)
-
-                yield tell
-
-        return showing()
-
-    def _tell(self, record: Record, summary: Summary, bar: Any) -> None:
-        from . import console
-
+        if record is None or self._bar is None:
+            hidden = self.quiet or self.as_json
+            self._bar = self._stack.enter_context(console.bar("segmenting", summary.total, hidden))
+        if record is None:
+            return
         if self.as_json:
             self._report({"event": "image", "key": record.key, **record.row})
         if not record.done:
             console.failure(record.row["error"])
-        elif not self.quiet and (doubts := _doubts(record.row)):
-            console.doubt(f"{record.row['input']}: {doubts}")
+        elif not self.quiet and (remarks := _remarks(record.row)):
+            console.doubt(f"{record.row['input']}: {remarks}")
         elif self.verbose:
             console.line(f"done {record.row['input']}")
-        done = summary.done + summary.kept + summary.failed
         rate = f"{summary.done / max(summary.seconds, 1e-9):.1f} images/s"
-        bar.move(done, rate)
+        failed = f", {summary.failed} failed" if summary.failed else ""
+        self._bar.move(summary.processed, rate + failed)
         step = max(1, summary.total // self._LINES)
-        if not (self.quiet or self.as_json or console.err.is_terminal) and done % step == 0:
-            console.line(f"{done}/{summary.total} done, {rate}")
+        is_log = not (self.quiet or self.as_json or console.err.is_terminal)
+        if is_log and summary.processed % step == 0:
+            done = summary.done + summary.kept
+            console.line(f"{done}/{summary.total} done{failed}, {rate}")
 
     def _report(self, facts: dict[str, Any]) -> None:
         try:
@@ -259,7 +267,7 @@ class _Shown:
         """The last words: a JSON line or a table, and where to look."""
         from . import console
 
-        counts = {"done": summary.done, "kept": summary.kept, "failed": summary.failed}
+        counts = {name: summary.counts[name] for name in ("done", "kept", "failed")}
         if self.as_json:
             facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
             if summary.distrusted is not None:

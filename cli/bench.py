@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..bench import Measurement, PipelineRun
 
 _PARTS = ("kernels", "inference", "pipeline")
-#: So many times as many films for an engine that costs nothing.
+#: Factor of images for an engine that takes no time.
 _STUB = 12
 
 
@@ -47,7 +47,9 @@ def command(
     if "inference" in wanted:
         found["inference"] = bench_inference(load_model(weights), repeats=repeats)
     if "pipeline" in wanted:
-        found["pipeline"] = bench_pipeline(Segmenter(weights), films, _STUB * films)
+        found["pipeline"] = bench_pipeline(
+            Segmenter(weights), images=films, stub_images=_STUB * films
+        )
     if as_json:
         click.echo(json.dumps({part: [each.facts() for each in of] for part, of in found.items()}))
     else:

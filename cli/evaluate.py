@@ -57,7 +57,7 @@ def command(
     from .metrics import show
 
     cases = find_cases(images, masks)
-    segmenter = Segmenter(weights, engine, precision, device)
+    segmenter = Segmenter(weights, engine=engine, precision=precision, device=device)
     split = segmenter.model.card.get("split", {})
     if part != "all":
         cases = [case for case in cases if case.name in split.get(part, ())]

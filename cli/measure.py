@@ -39,8 +39,8 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
     failed (each named with its reason), 2 wrong usage.
     """
     from ..batch.inputs import find_files, find_inputs
-    from ..batch.journal import write_results, write_rows
     from ..batch.measure import measure_files
+    from ..batch.results.csv_table import write_csv, write_rows
     from ..batch.results.parquet import require_parquet, write_parquet
     from ..errors import OutputError
     from . import console
@@ -74,7 +74,7 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
                 write_rows(file, rows)
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
-            (write_parquet if suffix == ".parquet" else write_results)(out, rows)
+            (write_parquet if suffix == ".parquet" else write_csv)(out, rows)
     except BrokenPipeError:  # whoever listened has left: click ends the process quietly
         raise
     except OSError as error:

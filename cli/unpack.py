@@ -22,7 +22,7 @@ def command(shards: tuple[Path, ...], out: Path) -> None:
     SHARD is a part-*.parquet, or a folder of them. The files are those that the batch would have
     written without that option, byte for byte.
     """
-    from ..batch.results.parquet_sink import unpack
+    from ..batch.unpack import unpack
     from . import console
 
     rows = unpack(shards, out)

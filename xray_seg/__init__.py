@@ -20,7 +20,7 @@ if _TYPE_CHECKING:
     from .radiograph import Radiograph as Radiograph
     from .readers import RawLayout as RawLayout
     from .readers import read as read
-    from .segmenter import Segmentation as Segmentation
+    from .segmentation import Segmentation as Segmentation
     from .segmenter import Segmenter as Segmenter
 
 _HOMES = {
@@ -35,7 +35,7 @@ _HOMES = {
     "Radiograph": "radiograph",
     "RawLayout": "readers",
     "read": "readers",
-    "Segmentation": "segmenter",
+    "Segmentation": "segmentation",
     "Segmenter": "segmenter",
 }
 

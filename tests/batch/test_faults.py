@@ -8,7 +8,6 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +16,7 @@ from helpers import place as place_helper
 from helpers.tiny import write_png
 from xray_seg import segmenter
 from xray_seg._util import files
-from xray_seg.batch import journal
-from xray_seg.batch.executors import threads
+from xray_seg.batch import journal, stages
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 
@@ -27,11 +25,8 @@ from xray_seg.data.phantom import make_phantom
 def films(tmp_path, monkeypatch):
     """Three films, and a stub in the place of weights and engine."""
 
-    def stub(*args):
-        model = SimpleNamespace(sha256="0" * 64, name="stub")
-        return SimpleNamespace(engine=place_helper.StubEngine(), model=model)
-
-    monkeypatch.setattr(segmenter, "Segmenter", stub)
+    stub = place_helper.stub_segmenter()
+    monkeypatch.setattr(segmenter, "Segmenter", lambda *args, **how: stub)
     for number, name in enumerate("abc"):
         pixels = (make_phantom(number, 64).radiograph * 255).astype(np.uint8)
         write_png(tmp_path / "films" / f"{name}.png", pixels)
@@ -152,9 +147,9 @@ def test_a_folder_in_the_place_of_an_output_file_costs_one_film(films, tmp_path)
 
 @pytest.mark.parametrize("fault", ["vanishes", "denied", "shrinks", "memory", "stale handle"])
 def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monkeypatch, fault):
-    real = threads.read
+    real = stages.read
 
-    def read(path, *args):
+    def read(path, **options):
         if path.name == "b.png":
             if fault == "vanishes":
                 path.unlink()
@@ -166,7 +161,7 @@ def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monke
                 raise_in_open(monkeypatch, errno.ESTALE)
             else:
                 raise MemoryError
-        return real(path, *args)
+        return real(path, **options)
 
     def raise_in_open(patch, number):
         opened = Path.open
@@ -178,7 +173,7 @@ def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monke
 
         patch.setattr(Path, "open", refuse)
 
-    monkeypatch.setattr(threads, "read", read)
+    monkeypatch.setattr(stages, "read", read)
     code, rows = _batch(films, tmp_path / "out")
     assert code == 1
     assert _statuses(rows) == {"a.png": "ok", "b.png": "failed", "c.png": "ok"}
@@ -267,17 +262,17 @@ def test_two_films_that_would_collide_are_told_apart_or_named(films, tmp_path):
 
 
 def test_a_slow_drive_holds_up_nothing_else(films, tmp_path, monkeypatch):
-    real, waiting = threads.read, threading.Event()
+    real, waiting = stages.read, threading.Event()
 
-    def read(path, *args):
+    def read(path, **options):
         if path.name == "a.png":
             waiting.wait(30)
-        result = real(path, *args)
+        result = real(path, **options)
         if path.name == "c.png":
             waiting.set()  # the last was read while the first was waited for
         return result
 
-    monkeypatch.setattr(threads, "read", read)
+    monkeypatch.setattr(stages, "read", read)
     code, rows = _batch(films, tmp_path / "out", "--workers", "2")
     assert (code, set(_statuses(rows).values())) == (0, {"ok"})
     assert waiting.is_set()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from xray_seg.batch.inputs import Input, find_inputs, shard
+from xray_seg.batch.inputs import Input, find_inputs, shard_inputs
+from xray_seg.batch.options import Shard
 
 
 def _touch(folder, *names):
@@ -174,7 +175,7 @@ def test_each_file_is_listed_once_and_no_two_share_a_key(trees, named):
 @given(st.integers(0, 40), st.integers(1, 12))
 def test_shards_are_disjoint_even_and_together_complete(count, parts):
     inputs = [Input(Path(str(number)), str(number)) for number in range(count)]
-    shards = [shard(inputs, index, parts) for index in range(1, parts + 1)]
+    shards = [shard_inputs(inputs, Shard(index, parts)) for index in range(1, parts + 1)]
     assert sorted(key for part in shards for key in _keys(part)) == sorted(_keys(inputs))
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
@@ -182,7 +183,7 @@ def test_shards_are_disjoint_even_and_together_complete(count, parts):
 @pytest.mark.parametrize(("index", "count"), [(0, 3), (4, 3), (-1, 3), (1, 0)])
 def test_a_shard_that_does_not_exist_is_refused(index, count):
     with pytest.raises(ValueError, match=f"{index}/{count}"):
-        shard([], index, count)
+        shard_inputs([], Shard(index, count))
 
 
 def test_an_output_folder_within_the_input_is_passed_over(tmp_path):

@@ -1,6 +1,7 @@
 """The journal survives kills at any byte; results.csv gives back what was put in."""
 
 import csv
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from xray_seg.analysis.measurements import Measurements
 from xray_seg.analysis.quality import Quality
-from xray_seg.batch.journal import COLUMNS, Journal, Record, done_row, failed_row, write_results
+from xray_seg.batch.journal import Journal, Record
+from xray_seg.batch.results.columns import COLUMNS, done_row, failed_row
+from xray_seg.batch.results.csv_table import write_csv
 from xray_seg.radiograph import Radiograph
 
 # What a POSIX file name can hold, bytes that are no UTF-8 included.
@@ -78,7 +81,7 @@ def test_a_journal_torn_at_any_byte_keeps_its_whole_lines_and_goes_on(tmp_path):
 def test_only_what_has_its_masks_counts_as_done():
     assert _record("x").done
     assert not Record("x", "", failed_row(Path("x.png"), "damaged")).done
-    assert not Record("x", "", failed_row(Path("x.png"), "not reached", "pending")).done
+    assert not Record("x", "", failed_row(Path("x.png"), "not reached", status="pending")).done
 
 
 @settings(deadline=None, max_examples=60)
@@ -86,7 +89,7 @@ def test_only_what_has_its_masks_counts_as_done():
 def test_names_with_any_bytes_and_line_breaks_survive_results_csv(rows):
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "results.csv")
-        write_results(path, (failed_row(Path("in", name), error) for name, error in rows))
+        write_csv(path, (failed_row(Path("in", name), error) for name, error in rows))
         read = _read_csv(path)
     assert [row["input"] for row in read] == [str(Path("in", name)) for name, _ in rows]
     assert [row["status"] for row in read] == ["failed"] * len(rows)
@@ -100,7 +103,7 @@ DOUBTED = Quality({"heart": 0.60001}, 0.30001, ("empty heart", "image may be rot
 
 @pytest.mark.parametrize("name", ["=1+1.png", "+x.png", "-x.png", "@x.png"])
 def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path, name):
-    write_results(tmp_path / "results.csv", [failed_row(Path(name), "damaged")])
+    write_csv(tmp_path / "results.csv", [failed_row(Path(name), "damaged")])
     (row,) = _read_csv(tmp_path / "results.csv")
     assert row["input"] == "'" + name
 
@@ -109,7 +112,7 @@ def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
     radiograph = Radiograph(np.zeros((3, 5), np.uint8), inverted=False, format="PNG")
     areas = {"clavicles_area_px": 1, "heart_area_px": 2, "lungs_area_px": 3}
     unknown = Measurements(areas, {"heart_width_px": "why"})
-    write_results(
+    write_csv(
         tmp_path / "results.csv",
         [done_row(Path("x.png"), "labels/x.tif", radiograph, unknown, DOUBTED)],
     )
@@ -125,7 +128,7 @@ def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
         "inverted": "false",
         "quality": "0.3",
         "heart_predicted_dice": "0.6",
-        "flags": "empty heart; image may be rotated",
+        "warnings": "empty heart; image may be rotated",
         "clavicles_area_px": "1",
         "heart_area_px": "2",
         "lungs_area_px": "3",
@@ -144,9 +147,7 @@ def test_a_row_holds_spacing_polarity_and_measurements(tmp_path):
             "cardiothoracic_ratio": 4 / 7,
         }
     )
-    write_results(
-        tmp_path / "results.csv", [done_row(Path("x"), "", radiograph, measures, DOUBTED)]
-    )
+    write_csv(tmp_path / "results.csv", [done_row(Path("x"), "", radiograph, measures, DOUBTED)])
     (row,) = _read_csv(tmp_path / "results.csv")
     assert (row["row_spacing_mm"], row["column_spacing_mm"]) == ("0.2", "0.1")
     assert row["inverted"] == "true"
@@ -165,7 +166,7 @@ def test_results_are_whole_or_as_they_were(tmp_path):
         raise LookupError
 
     with pytest.raises(LookupError):
-        write_results(path, rows())
+        write_csv(path, rows())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -180,6 +181,24 @@ def test_damaged_lines_and_columns_of_other_versions_end_nothing(tmp_path):
     with Journal(path) as journal:
         assert journal.get("a") == _record("a")
         assert journal.get("b") == _record("b")
-    write_results(tmp_path / "results.csv", [{"input": "x", "status": "ok", "gone": 1}])
+    write_csv(tmp_path / "results.csv", [{"input": "x", "status": "ok", "gone": 1}])
     (row,) = _read_csv(tmp_path / "results.csv")
     assert row["input"] == "x"
+
+
+def test_a_record_of_an_earlier_version_is_read_with_todays_columns(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    row = {"input": "x.png", "status": "ok", "flags": "empty heart"}
+    old = {"key": "x", "fingerprint": "f", "row": row, "outputs": [], "hashes": {}, "earlier": {}}
+    path.write_text(json.dumps(old) + "\n")
+    with Journal(path) as journal:
+        record = journal.get("x")
+    assert record.row == {"input": "x.png", "status": "ok", "warnings": "empty heart"}
+
+
+def test_a_record_of_a_later_version_is_not_guessed_at(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    line = Record("x", "f", {"status": "ok"}).to_line().replace(b'_version": 1', b'_version": 99')
+    path.write_bytes(line)
+    with Journal(path) as journal:
+        assert journal.get("x") is None

@@ -13,8 +13,9 @@ import pytest
 import tifffile
 
 from xray_seg.analysis.measurements import MEASURES
-from xray_seg.batch.journal import COLUMNS, result_cell
 from xray_seg.batch.measure import measure_file, read_labels
+from xray_seg.batch.results.columns import COLUMNS
+from xray_seg.batch.results.csv_table import csv_cell
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.errors import ReadError
@@ -110,7 +111,7 @@ def test_csv_parquet_and_standard_output_hold_the_same(batch, films, tmp_path, c
     assert (tmp_path / "new" / "found.csv").read_bytes().decode("utf-8") == shown
     table = pq.read_table(tmp_path / "new" / "found.parquet").to_pylist()
     cells = [
-        {name: "" if value is None else str(result_cell(value)) for name, value in row.items()}
+        {name: "" if value is None else str(csv_cell(value)) for name, value in row.items()}
         for row in table
     ]
     assert cells == parse(shown)

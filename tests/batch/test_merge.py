@@ -6,10 +6,10 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from helpers.batches import batch, files, make_films, segmenter
+from helpers.batches import batch, files, make_films, segmenter, to_shard
 from xray_seg.batch.merge import merge
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.batch.verify import verify
 from xray_seg.cli import main
 from xray_seg.errors import OutputError
@@ -56,10 +56,12 @@ def test_merged_shards_are_the_single_run(films, tmp_path, whole, together, in_p
 @pytest.mark.parametrize("in_place", [True, False])
 def test_what_is_about_all_films_is_that_of_the_single_run(films, tmp_path, in_place):
     """The review page with its pictures, COCO JSON, tables."""
-    asked = BatchOptions(save=("labels", "rle", "contours", "chexmask"), sides=True)
+    asked = BatchOptions(
+        save=("labels", "rle", "contours", "chexmask"), sides=True, parquet=True, min_quality=0.99
+    )
 
     def leave(out, part=None):
-        run([str(films)], out, segmenter(), asked, part, parquet=True, min_quality=0.99)
+        run_batch([str(films)], out, segmenter=segmenter(), options=asked, shard=to_shard(part))
 
     leave(tmp_path / "whole")
     folders = [tmp_path / f"part{index}" for index in (1, 2, 3)]
@@ -145,7 +147,8 @@ def test_what_is_not_one_batch_is_refused(films, tmp_path):
         merge([one, two], tmp_path / "out")
 
     shutil.rmtree(two)
-    run([str(films)], two, segmenter("1" * 64), BatchOptions(), (2, 2))
+    other = segmenter({"saved_model": "another"})
+    run_batch([films], two, segmenter=other, options=BatchOptions(), shard=to_shard((2, 2)))
     with pytest.raises(OutputError, match="other weights, settings"):
         merge([one, two], tmp_path / "out")
     assert not (tmp_path / "out" / "results.csv").exists()

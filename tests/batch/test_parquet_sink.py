@@ -13,10 +13,10 @@ pytest.importorskip("pyarrow")
 
 import pyarrow.parquet as pq
 
-from xray_seg.batch.journal import COLUMNS
 from xray_seg.batch.merge import merge
 from xray_seg.batch.results import parquet_sink
-from xray_seg.batch.results.parquet_sink import unpack
+from xray_seg.batch.results.columns import COLUMNS
+from xray_seg.batch.unpack import unpack
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.errors import OutputError

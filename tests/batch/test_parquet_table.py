@@ -12,13 +12,14 @@ pytest.importorskip("pyarrow")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from helpers.batches import make_films, segmenter
+from helpers.batches import make_films, segmenter, to_shard
 from xray_seg.analysis.measurements import MEASURES, measure
-from xray_seg.batch.journal import COLUMNS, failed_row, measured_cells, write_results
 from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.results import parquet
+from xray_seg.batch.results.columns import COLUMNS, failed_row, measured_cells
+from xray_seg.batch.results.csv_table import write_csv
 from xray_seg.batch.results.parquet import write_parquet
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.errors import OutputError
@@ -60,8 +61,10 @@ def films(tmp_path_factory):
 
 @pytest.mark.parametrize("part", [None, (2, 3)])
 def test_a_run_leaves_both_tables_alike(films, tmp_path, part):
-    options = BatchOptions(save=("labels",), spacing=0.35)
-    summary = run([str(films)], tmp_path / "out", segmenter(), options, part, parquet=True)
+    options = BatchOptions(save=("labels",), spacing=0.35, parquet=True)
+    summary = run_batch(
+        [str(films)], tmp_path / "out", segmenter=segmenter(), options=options, shard=to_shard(part)
+    )
     table = assert_same(tmp_path / "out", "-2-of-3" if part else "")
     assert table.num_rows == summary.total
     statuses = table.column("status").to_pylist()
@@ -103,7 +106,7 @@ def rows_of(count):
 def test_groups_of_rows_make_one_table(tmp_path, monkeypatch, count):
     monkeypatch.setattr(parquet, "GROUP_ROWS", 7)
     write_parquet(tmp_path / "results.parquet", rows_of(count))
-    write_results(tmp_path / "results.csv", rows_of(count))
+    write_csv(tmp_path / "results.csv", rows_of(count))
     assert_same(tmp_path)
     groups = pq.ParquetFile(tmp_path / "results.parquet").metadata.num_row_groups
     assert groups == math.ceil(count / 7)

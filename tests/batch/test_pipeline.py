@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from helpers.place import Place
-from xray_seg.batch.executors import threads
+from xray_seg.batch import stages
 from xray_seg.batch.journal import Journal
 
 
@@ -48,7 +48,9 @@ def test_the_callback_is_told_of_each_input_once(place):
     (place.films / "bad.png").touch()
     place.run(str(place.films / "0.png"))
     told = []
-    place.run(tell=lambda record, now: told.append((record.key, sum(_counts(now)), now.total)))
+    place.run(
+        on_progress=lambda now, record: told.append((record.key, sum(_counts(now)), now.total))
+    )
     assert sorted(key for key, _, _ in told) == ["0", "1", "2", "3", "4", "bad"]
     assert [(count, total) for _, count, total in told] == [(n, 6) for n in range(1, 7)]
 
@@ -77,17 +79,17 @@ def test_a_film_whose_masks_cannot_be_written_is_named_and_the_rest_is_done(plac
     assert not list(place.out.rglob(".xrayseg-*"))
 
 
-@pytest.mark.parametrize("stage", ["read", "save_outputs"])
+@pytest.mark.parametrize("stage", ["read", "encode_all"])
 def test_a_surprise_in_a_stage_costs_one_film(place, monkeypatch, stage):
     place.add("a.png", "b.png", "c.png")
-    real = getattr(threads, stage)
+    real = getattr(stages, stage)
 
-    def surprising(*args):
-        if "b" in (getattr(args[0], "stem", ""), args[1]):
+    def surprising(*args, **options):
+        if "b" in (getattr(args[0], "stem", ""), *args[1:2]):
             raise ZeroDivisionError("a surprise")
-        return real(*args)
+        return real(*args, **options)
 
-    monkeypatch.setattr(threads, stage, surprising)
+    monkeypatch.setattr(stages, stage, surprising)
     summary, rows = place.run()
     assert _counts(summary) == (2, 0, 1)
     assert rows["b.png"][0] == "failed"
@@ -126,14 +128,14 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
     for n in range(1, 60):
         os.link(place.films / "0.png", place.films / f"{n}.png")
     lock, under_way, most = threading.Lock(), 0, 0
-    read, save = threads.read, threads.save_outputs
+    read, save = stages.read, stages.encode_all
 
-    def counted_read(*args):
+    def counted_read(*args, **options):
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
-        return read(*args)
+        return read(*args, **options)
 
     def counted_save(*args):
         nonlocal under_way
@@ -145,8 +147,8 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
 
     if slow == "engine":
         place.engine.before = lambda: time.sleep(0.01)
-    monkeypatch.setattr(threads, "read", counted_read)
-    monkeypatch.setattr(threads, "save_outputs", counted_save)
+    monkeypatch.setattr(stages, "read", counted_read)
+    monkeypatch.setattr(stages, "encode_all", counted_save)
     summary, _ = place.run(batch_size=2, workers=2, save=("labels",))
     assert summary.done == 60
     assert under_way == 0
@@ -157,15 +159,15 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
 def test_bad_files_are_told_of_before_all_are_read(place, monkeypatch):
     for n in range(100):
         (place.films / f"{n}.txt").write_text("no film")
-    reads, read = [], threads.read
+    reads, read = [], stages.read
 
-    def counted(*args):
+    def counted(*args, **options):
         reads.append(args)
-        return read(*args)
+        return read(*args, **options)
 
-    monkeypatch.setattr(threads, "read", counted)
+    monkeypatch.setattr(stages, "read", counted)
     reads_when_told = []
-    place.run(batch_size=2, workers=1, tell=lambda record, now: reads_when_told.append(len(reads)))
+    place.run(batch_size=2, workers=1, on_progress=lambda *now: reads_when_told.append(len(reads)))
     assert len(reads_when_told) == 100
     assert reads_when_told[0] < 100
 
@@ -190,11 +192,11 @@ def test_readers_and_writers_give_way_to_the_engine(place, monkeypatch):
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     place.add("a.png", "b.png")
-    found, read, save = {}, threads.read, threads.save_outputs
-    monkeypatch.setattr(threads, "read", lambda *a: found.update(read=priority()) or read(*a))
+    found, read, save = {}, stages.read, stages.encode_all
     monkeypatch.setattr(
-        threads, "save_outputs", lambda *a: found.update(save=priority()) or save(*a)
+        stages, "read", lambda *a, **k: found.update(read=priority()) or read(*a, **k)
     )
+    monkeypatch.setattr(stages, "encode_all", lambda *a: found.update(save=priority()) or save(*a))
     place.engine.before = lambda: found.update(engine=priority())
     before = priority()
     place.run()

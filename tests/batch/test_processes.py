@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from helpers.place import Place
-from xray_seg.batch import pipeline
-from xray_seg.batch.executors import processes
+from xray_seg.batch.executors import LocalExecutor, processes
 from xray_seg.errors import XraySegError
 
 pytestmark = pytest.mark.skipif(not processes.AVAILABLE, reason="processes are for Linux")
@@ -36,7 +35,7 @@ def children():
 
 def in_processes(place, monkeypatch, **options):
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "MANY", 1)
+        patch.setattr(place, "executor", LocalExecutor(many=1))
         return place.run(**options)
 
 
@@ -61,7 +60,7 @@ def test_parquet_rows_are_those_of_threads(place, monkeypatch):
 
 
 def test_few_films_are_done_by_threads(place, monkeypatch):
-    monkeypatch.setattr(processes, "run_in_processes", None)
+    monkeypatch.setattr("xray_seg.batch.executors.ProcessExecutor", None)
     assert place.run()[0].done == 14
 
 
@@ -97,12 +96,12 @@ def test_a_film_that_ends_its_process_costs_itself(place, monkeypatch, tmp_path)
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "if 'worker' in ' '.join(sys.orig_argv):\n"
-        "    from xray_seg.batch.executors import threads as stages\n"
+        "    from xray_seg.batch import stages\n"
         "    prepare = stages.prepare\n"
-        "    def faulty(item, *rest):\n"
-        "        if item.key == '04':\n"
+        "    def faulty(job, task):\n"
+        "        if task.item.key == '04':\n"
         "            os.abort()\n"
-        "        return prepare(item, *rest)\n"
+        "        return prepare(job, task)\n"
         "    stages.prepare = faulty\n"
     )
     path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -122,8 +121,7 @@ def test_after_an_interruption_what_was_finished_is_kept(place, monkeypatch):
     before = set(children())
     place.engine.before = interrupt
     inputs = 15
-    with pytest.raises(AssertionError):  # Place holds that each input was told of
-        in_processes(place, monkeypatch, tell=lambda record, now: told.append(now))
+    in_processes(place, monkeypatch, on_progress=lambda now, record: told.append(now))
     assert set(children()) == before
     assert told[-1].interrupted
     assert 0 < told[-1].done < inputs
@@ -145,9 +143,8 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path):
         "import os, sys, time\n"
         "from pathlib import Path\n"
         "from helpers.place import Place\n"
-        "from xray_seg.batch import pipeline\n"
-        "pipeline.MANY = 1\n"
-        "place = Place(Path(sys.argv[1]))\n"
+        "from xray_seg.batch.executors import ProcessExecutor\n"
+        "place = Place(Path(sys.argv[1]), ProcessExecutor())\n"
         "place.add(*(f'{n:02d}.png' for n in range(14)))\n"
         "children = Path(f'/proc/self/task/{os.getpid()}/children')\n"
         "def wait():\n"

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
@@ -13,12 +12,17 @@ import pytest
 
 pytest.importorskip("ray.data")
 
+from helpers.place import stub_segmenter
 from xray_seg.batch.executors import ray_cluster, threads
+from xray_seg.batch.executors.ray_cluster import RayExecutor, staged, whole
 from xray_seg.batch.executors.ray_cluster import nodes as sharing
-from xray_seg.batch.executors.ray_cluster import staged, whole
+from xray_seg.batch.executors.ray_cluster.tasks import RayJob
+from xray_seg.batch.inputs import Input
+from xray_seg.batch.job import BatchJob
 from xray_seg.batch.journal import Record
-from xray_seg.batch.options import BatchOptions, Summary
-from xray_seg.batch.run import run
+from xray_seg.batch.options import BatchOptions
+from xray_seg.batch.run import run_batch
+from xray_seg.batch.stages import Result, Task
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.errors import ClusterError
@@ -37,7 +41,7 @@ class Bands:
         return np.where(classes[..., None] == np.arange(4), 0.97, 0.01).astype(np.float32)
 
 
-SEGMENTER = SimpleNamespace(engine=Bands(), model=SimpleNamespace(sha256="0" * 64, name="bands"))
+SEGMENTER = stub_segmenter(Bands())
 
 
 @pytest.fixture(scope="module")
@@ -97,27 +101,26 @@ def films(tmp_path_factory):
 def alone(films, tmp_path_factory):
     """What one machine makes of them."""
     out = tmp_path_factory.mktemp("alone")
-    run([str(films)], out, SEGMENTER, BatchOptions())
+    run_batch([str(films)], out, segmenter=SEGMENTER, options=BatchOptions())
     return out
 
 
 def on_nodes(names, out, tell=lambda record: None, **options):
     """The counts, and the keys that were told of."""
-    from contextlib import nullcontext
-
     told = []
 
-    def note(record, summary):
-        told.append(record.key)
-        tell(record)
+    def note(summary, record):
+        if record is not None:
+            told.append(record.key)
+            tell(record)
 
-    summary = run(
-        list(map(str, names)),
+    summary = run_batch(
+        names,
         out,
-        SEGMENTER,
-        BatchOptions(**options),
-        begin=lambda total: nullcontext(note),
-        stages=ray_cluster.on_cluster(Bands),
+        segmenter=SEGMENTER,
+        options=BatchOptions(**options),
+        executor=RayExecutor(),
+        on_progress=note,
     )
     assert len(told) == len(set(told)) == summary.total
     return summary.done, summary.kept, summary.failed
@@ -186,7 +189,10 @@ def test_a_film_that_ends_its_worker_costs_only_itself(
             names["prepare"] = before
 
     def deadly(prepare):
-        return lambda item, *rest: os._exit(1) if item.key.endswith("f07") else prepare(item, *rest)
+        def may_die(job, task):
+            return os._exit(1) if task.item.key.endswith("f07") else prepare(job, task)
+
+        return may_die
 
     monkeypatch.setattr(module, stage, in_worker)
     assert on_nodes([films], tmp_path) == (23, 0, 2)
@@ -199,17 +205,16 @@ def test_a_film_that_ends_its_worker_costs_only_itself(
 
 
 def test_an_engine_that_cannot_be_opened_is_named(nodes, films, tmp_path, way):
-    def missing():
-        raise FileNotFoundError("no such weights")
+    class Missing(Bands):
+        def __reduce__(self):
+            return _raise_missing, ()
 
     with pytest.raises(ClusterError, match="no such weights"):
-        run(
-            [str(films)],
-            tmp_path,
-            SEGMENTER,
-            BatchOptions(),
-            stages=ray_cluster.on_cluster(missing),
-        )
+        run_batch([films], tmp_path, segmenter=stub_segmenter(Missing()), executor=RayExecutor())
+
+
+def _raise_missing():
+    raise FileNotFoundError("no such weights")
 
 
 def test_the_command_with_the_shipped_weights(nodes, films, tmp_path):
@@ -230,7 +235,7 @@ def interrupted():
     raise {error}
 tasks.load_kernels = interrupted
 try:
-    staged.read({{"todo": []}}, None)
+    staged.read({{"task": []}}, None)
 except ImportError:
     raise SystemExit(3)
 """
@@ -254,44 +259,65 @@ def test_a_node_that_dies_half_way_costs_nothing(nodes, films, alone, tmp_path, 
     }
 
 
+def results_of(keys):
+    return [Result(Record(key, "", {})) for key in keys]
+
+
+def tasks_of(count):
+    return [Task(Input(None, f"f{number:04d}"), "") for number in range(count)]
+
+
 @pytest.mark.parametrize("count", [1, 16, 40])
-def test_records_come_in_the_order_of_the_films(count):
+def test_results_come_in_the_order_of_the_inputs(count):
     keys = [f"f{number:02d}" for number in range(count)]
-    settled = [Record(key, "", {}) for key in reversed(keys)]
-    groups = list(whole._in_turn(keys, iter(settled)))
-    assert [record.key for group in groups for record in group] == keys
+    finished = results_of(reversed(keys))
+    groups = list(whole._in_turn(keys, iter(finished)))
+    assert [result.record.key for group in groups for result in group] == keys
     assert len(groups) == -(-count // 16)
-    assert list(whole._in_turn(keys, iter(settled[:-1]))) == []  # the first never comes
+    assert list(whole._in_turn(keys, iter(finished[:-1]))) == []  # the first never comes
 
 
-WORK = SimpleNamespace(
-    out=None, model=None, options=BatchOptions(), plan=SimpleNamespace(threads=1)
-)
+@pytest.fixture
+def work():
+    job = BatchJob.of([], None, SEGMENTER, BatchOptions())
+    return RayJob(job.for_worker() if job.out else job, b"", sharing.plan([{"CPU": 1}], False), 0)
 
 
-def test_stages_that_cannot_go_on_end_their_block(monkeypatch):
-    def failing(todo, *rest):
+class FakeThreads:
+    """An executor that calls a function instead."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self):
+        return self
+
+    def run(self, job, pending, ledger):
+        self.function(pending, ledger)
+
+
+def test_stages_that_cannot_go_on_end_their_block(monkeypatch, work):
+    def failing(pending, ledger):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(whole, "run_stages", failing)
+    monkeypatch.setattr(whole, "ThreadExecutor", FakeThreads(failing))
     with pytest.raises(OSError, match="the disk is full"):
-        list(whole._run([(SimpleNamespace(key="f00"), "")], Bands(), WORK, Summary(1)))
+        list(whole._run(tasks_of(1), Bands(), work, whole._QueueLedger()))
 
 
-def test_a_block_that_nobody_waits_for_stops_after_the_films_at_hand(monkeypatch):
+def test_a_block_that_nobody_waits_for_stops_after_the_inputs_at_hand(monkeypatch, work):
     taken = []
 
-    def run_stages(todo, out, segmenter, options, summary, settle):
-        for item, _ in todo:
-            taken.append(item.key)
-            settle(Record(item.key, "", {}))
+    def run_stages(pending, ledger):
+        for task in pending:
+            taken.append(task.item.key)
+            ledger.record(results_of([task.item.key])[0])
             time.sleep(0.01)
 
-    monkeypatch.setattr(whole, "run_stages", run_stages)
-    films = [(SimpleNamespace(key=f"f{number:04d}"), "") for number in range(1000)]
-    records = whole._run(films, Bands(), WORK, Summary(1000))
-    assert len(next(records)) == 16
-    records.close()
+    monkeypatch.setattr(whole, "ThreadExecutor", FakeThreads(run_stages))
+    results = whole._run(tasks_of(1000), Bands(), work, whole._QueueLedger())
+    assert len(next(results)) == 16
+    results.close()
     assert 16 <= len(taken) < 1000
 
 

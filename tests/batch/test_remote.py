@@ -11,7 +11,7 @@ from helpers.batches import segmenter
 from xray_seg import read
 from xray_seg.batch.inputs import find_inputs
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.data.phantom import make_phantom
 from xray_seg.errors import NotARadiograph, ReadError
 
@@ -75,7 +75,7 @@ def test_a_batch_of_remote_films_is_that_of_local_ones(store, tmp_path):
     local = tmp_path / "films"
     store.get("/films", str(local), recursive=True)
     summaries = [
-        run([name], tmp_path / out, segmenter(), BatchOptions())
+        run_batch([name], tmp_path / out, segmenter=segmenter(), options=BatchOptions())
         for name, out in (("memory:///films", "far"), (str(local), "near"))
     ]
     assert [(s.done, s.failed) for s in summaries] == [(5, 1), (5, 1)]
@@ -98,7 +98,9 @@ def _files(out):
 
 def test_only_a_changed_remote_film_is_done_again(store, tmp_path):
     def counts():
-        summary = run(["memory:///films"], tmp_path, segmenter(), BatchOptions())
+        summary = run_batch(
+            ["memory:///films"], tmp_path, segmenter=segmenter(), options=BatchOptions()
+        )
         return summary.done, summary.kept, summary.failed
 
     assert counts() == (5, 0, 0)

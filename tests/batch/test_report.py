@@ -10,15 +10,15 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from xray_seg.batch.report import doubts_of, write_report
+from xray_seg.batch.report import remarks_of, write_report
 from xray_seg.batch.report.fragment import SIDE, make_fragment, outline
 from xray_seg.batch.report.histogram import Distributions
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.kernels import find_runs
 from xray_seg.labels import ORGANS
+from xray_seg.outputs import MaskSet
 from xray_seg.radiograph import Radiograph
-from xray_seg.segmenter import Segmentation
 
 CHROMIUM = "/usr/bin/chromium"
 EVIL = "<img src=x onerror=alert(1)>"
@@ -52,7 +52,7 @@ def test_a_fragment_shows_the_film_bones_bright():
     phantom = make_phantom(1, 512)
     labels = phantom_labels(phantom)
     film = Radiograph(1 - phantom.radiograph, inverted=True)
-    made = make_fragment(Segmentation(film, labels, np.zeros((2, 2, 4), np.float32)))
+    made = make_fragment(MaskSet(film, labels, np.zeros((2, 2, 4), np.float32)))
     shown = imagecodecs.jpeg_decode(base64.b64decode(made["jpeg"]))
     assert made["size"] == [SIDE, SIDE]
     small = phantom.radiograph[:: 512 // 128, :: 512 // 128]
@@ -109,8 +109,8 @@ def test_histograms_count_every_value():
 
 
 def test_doubts_are_flags_and_notes():
-    assert doubts_of({"flags": "a; b", "notes": "c"}) == ["a", "b", "c"]
-    assert doubts_of({"flags": "", "notes": None}) == []
+    assert remarks_of({"warnings": "a; b", "notes": "c"}) == ["a", "b", "c"]
+    assert remarks_of({"warnings": "", "notes": None}) == []
 
 
 @pytest.fixture(scope="module")

@@ -7,17 +7,17 @@ import signal
 import threading
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 
+from helpers.batches import to_shard
 from xray_seg import Segmenter
-from xray_seg.batch.executors import threads
+from xray_seg.batch import stages
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.data.phantom import make_phantom
 from xray_seg.errors import OutputError
 
@@ -47,7 +47,8 @@ def films(tmp_path, pictures):
 def _run(names, out, segmenter, part=None, **options):
     """Numbers of films done, kept and failed, and the rows of results.csv."""
     names = names if isinstance(names, list) else [names]
-    summary = run(map(str, names), out, segmenter, BatchOptions(**options), part)
+    options = BatchOptions(**options)
+    summary = run_batch(names, out, segmenter=segmenter, options=options, shard=to_shard(part))
     mark = f"-{part[0]}-of-{part[1]}" if part else ""
     return (summary.done, summary.kept, summary.failed), _rows(out, mark)
 
@@ -142,7 +143,7 @@ def test_another_setting_does_all_anew(films, tmp_path, segmenter, options, anew
 def test_other_weights_do_all_anew(films, tmp_path, segmenter):
     _run(films, tmp_path / "out", segmenter)
     card = {**segmenter.model.card, "files": {"dynamic_int8.tflite": "another"}}
-    other = SimpleNamespace(engine=segmenter.engine, model=replace(segmenter.model, card=card))
+    other = Segmenter(replace(segmenter.model, card=card), engine=segmenter.engine)
     assert _run(films, tmp_path / "out", other)[0] == (3, 0, 0)
 
 
@@ -265,7 +266,7 @@ def test_after_an_interruption_the_rest_is_pending_and_the_next_run_does_it(
         return predict(grids)
 
     monkeypatch.setattr(segmenter.engine, "predict", interrupted)
-    summary = run([str(films)], out, segmenter, BatchOptions(batch_size=1))
+    summary = run_batch([str(films)], out, segmenter=segmenter, options=BatchOptions(batch_size=1))
     assert summary.interrupted
     assert summary.done == 1
     assert [row["status"] for row in _rows(out)] == ["ok", "pending", "pending"]
@@ -280,7 +281,7 @@ def test_after_an_interruption_the_rest_is_pending_and_the_next_run_does_it(
 def test_a_film_whose_masks_were_written_during_an_interruption_counts_as_done(
     films, tmp_path, segmenter, monkeypatch
 ):
-    save, main = threads.save_outputs, threading.main_thread().ident
+    save, main = stages.encode_all, threading.main_thread().ident
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted_save(*args):
@@ -289,7 +290,7 @@ def test_a_film_whose_masks_were_written_during_an_interruption_counts_as_done(
         time.sleep(0.3)
         return save(*args)
 
-    monkeypatch.setattr(threads, "save_outputs", interrupted_save)
+    monkeypatch.setattr(stages, "encode_all", interrupted_save)
     try:
         counts, (row,) = _run(films / "a.png", tmp_path / "out", segmenter)
     finally:
@@ -331,3 +332,38 @@ def test_a_second_run_at_once_is_refused(films, tmp_path, segmenter):
     with alone(out, "", ()), pytest.raises(OutputError, match="another run writes here"):
         _run(films, out, segmenter)
     assert _run(films, out, segmenter)[0] == (3, 0, 0)
+
+
+def test_a_new_version_keeps_what_is_done_unless_outputs_change(
+    films, tmp_path, segmenter, monkeypatch
+):
+    _run(films, tmp_path / "out", segmenter)
+    for module in ("xray_seg", "xray_seg._version", "xray_seg._util.environment"):
+        monkeypatch.setattr(f"{module}.__version__", "9.9.9")
+    assert _run(films, tmp_path / "out", segmenter)[0] == (0, 3, 0)
+    monkeypatch.setattr("xray_seg.batch.fingerprint.OUTPUT_REVISION", 1000)
+    assert _run(films, tmp_path / "out", segmenter)[0] == (3, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"verify": "hash"}, {"max_pixels": 10**6}, {"report": False}, {"min_quality": 0.5}],
+    ids=str,
+)
+def test_options_that_change_no_output_are_one_list(films, tmp_path, segmenter, options):
+    """Shards that differ in them alone are merged."""
+    from xray_seg.batch.merge import merge
+
+    out = tmp_path / "out"
+    _run(films, out, segmenter, part=(1, 2))
+    _run(films, out, segmenter, part=(2, 2), **options)
+    merged = merge([out], out)
+    assert (merged.rows, merged.failed, merged.missing) == (3, 0, ())
+
+
+def test_records_and_run_json_carry_their_schemas_version(films, tmp_path, segmenter):
+    out = tmp_path / "out"
+    _run(films, out, segmenter)
+    assert json.loads((out / "run.json").read_text())["schema_version"] == 1
+    lines = (out / ".xrayseg" / "journal.jsonl").read_text().splitlines()
+    assert [json.loads(line)["schema_version"] for line in lines] == [1, 1, 1]

@@ -7,10 +7,11 @@ import shutil
 import pytest
 
 from helpers import place as place_helper
+from helpers.batches import to_shard
 from helpers.dicom import RAMP, make
 from xray_seg.batch.inputs import find_inputs
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.batch.verify import verify
 from xray_seg.cli import main
 from xray_seg.errors import OutputError
@@ -26,7 +27,13 @@ def place(tmp_path):
 
 def _run(place, **options):
     part = options.pop("part", None)
-    return run([str(place.films)], place.out, place.segmenter, BatchOptions(**options), part)
+    return run_batch(
+        [str(place.films)],
+        place.out,
+        segmenter=place.segmenter,
+        options=BatchOptions(**options),
+        shard=to_shard(part),
+    )
 
 
 def _said(place):
@@ -169,3 +176,29 @@ def test_nothing_of_a_patient_is_written_but_where_asked(tmp_path):
     assert "1.2.77" in table
     assert "SMITH" not in table
     assert len(find_inputs([str(place.films)])) == 1
+
+
+def test_parquet_outputs_are_verified_and_a_changed_part_is_found(place):
+    pytest.importorskip("pyarrow")
+    _run(place, output_format="parquet")
+    found = verify(place.out)
+    assert (found.problems, found.images > 0) == ([], True)
+    (place.films / "new.png").write_bytes(next(place.films.glob("*.png")).read_bytes())
+    _run(place, output_format="parquet")
+    assert verify(place.out).problems == []
+    (part, *_) = sorted(place.out.glob("part-*.parquet"))
+    part.write_bytes(part.read_bytes() + b"x")
+    assert [problem for problem in verify(place.out).problems if "altered" in problem]
+
+
+def test_after_a_merge_in_place_each_image_counts_once(place):
+    from xray_seg.batch.merge import merge
+
+    _run(place, part=(1, 2))
+    _run(place, part=(2, 2))
+    before = verify(place.out)
+    merge([place.out], place.out)
+    after = verify(place.out)
+    assert after.problems == []
+    assert (after.images, after.failed) == (before.images, before.failed)
+    assert after.images + after.failed == len(list(place.films.iterdir()))

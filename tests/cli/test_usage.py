@@ -222,3 +222,12 @@ def test_phantoms_have_the_layout_of_jsrt_and_scr(xrayseg):
         masks = sorted(Path(f"sample/scr/fold{fold}/masks").rglob("*.gif"))
         parts = ["heart", "left clavicle", "left lung", "right clavicle", "right lung"]
         assert [(mask.parent.name, mask.stem) for mask in masks] == [(part, name) for part in parts]
+
+
+def test_progress_does_not_count_a_failed_input_as_done(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["batch", str(tmp_path / "missing.png"), "--out", str(tmp_path / "out")])
+    assert stop.value.code == 1
+    shown = capsys.readouterr().err
+    assert "0/1 done, 1 failed" in shown
+    assert "1/1" not in shown

@@ -13,7 +13,7 @@ from helpers.dicom_seg import WHOSE
 from helpers.outputs import ALL
 from xray_seg import Segmenter
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.data.phantom import make_phantom
 from xray_seg.outputs import FOLDERS, KINDS
 
@@ -26,8 +26,11 @@ def test_its_snippets_run_in_order(tmp_path, sides):
     pixels = (4095 * make_phantom(2, 96).radiograph).astype(np.uint16)
     make(tmp_path / "films" / "ward" / "film.dcm", pixels, **WHOSE)
     options = BatchOptions(save=tuple(ALL.split(",")), sides=sides)
-    summary = run(
-        [str(tmp_path / "films")], tmp_path / "masks", Segmenter(engine="litert"), options
+    summary = run_batch(
+        [tmp_path / "films"],
+        tmp_path / "masks",
+        segmenter=Segmenter(engine="litert"),
+        options=options,
     )
     assert summary.done == 1
     code = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))

@@ -1,18 +1,16 @@
 """Small batches of phantoms with a stub engine."""
 
-from types import SimpleNamespace
-
 import imagecodecs
 import numpy as np
 
-from helpers.place import StubEngine
-from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from helpers.place import stub_segmenter
+from xray_seg.batch.options import BatchOptions, Shard
+from xray_seg.batch.run import run_batch
 from xray_seg.data.phantom import make_phantom
 
 
-def segmenter(sha256="0" * 64):
-    return SimpleNamespace(engine=StubEngine(), model=SimpleNamespace(sha256=sha256, name="stub"))
+def segmenter(files=()):
+    return stub_segmenter(files=files)
 
 
 def make_films(folder):
@@ -25,8 +23,13 @@ def make_films(folder):
     return folder
 
 
+def to_shard(part):
+    return Shard(*part) if part else None
+
+
 def batch(films, out, part=None, **options):
-    return run([str(films)], out, segmenter(), BatchOptions(**options), part)
+    options = BatchOptions(**options)
+    return run_batch([films], out, segmenter=segmenter(), options=options, shard=to_shard(part))
 
 
 def files(out):

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.outputs.chexmask import COLUMNS
 from xray_seg.radiograph import Radiograph
-from xray_seg.segmenter import Segmentation
+from xray_seg.segmentation import Segmentation
 
 
 def segmentation(labels, source="films/x.png"):

@@ -1,16 +1,17 @@
 """A folder of radiographs, a folder of masks, and batches with a stub engine."""
 
 import os
-from types import SimpleNamespace
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
 
-from xray_seg.batch.inputs import find_inputs
-from xray_seg.batch.journal import Journal
+from xray_seg import Segmenter
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.pipeline import run_batch
+from xray_seg.batch.run import run_batch
 from xray_seg.data.phantom import make_phantom
+from xray_seg.models.model_folder import Model
+from xray_seg.outputs import FOLDERS
 
 SIZE = 32
 
@@ -37,43 +38,54 @@ class StubEngine:
         return sum(map(len, self.batches))
 
 
-class Place:
-    """A folder of films, a folder of masks, and runs from the one to the other."""
+def stub_segmenter(engine=None, files=()):
+    """A segmenter with a stub engine; models differ by ``files``."""
+    card = {"name": "stub", "size": SIZE, "files": dict(files)}
+    return Segmenter(Model(Path("stub"), card), engine=engine or StubEngine())
 
-    def __init__(self, folder):
+
+class Place:
+    """A folder of radiographs, a folder of masks, and runs from the one to the other."""
+
+    def __init__(self, folder, executor=None):
         self.films, self.out = folder / "films", folder / "masks"
         self.films.mkdir()
         self.engine = StubEngine()
-        self.segmenter = SimpleNamespace(
-            engine=self.engine, model=SimpleNamespace(sha256="0" * 64, name="stub")
-        )
+        self.segmenter = stub_segmenter(self.engine)
+        self.executor = executor
 
     def add(self, *names, seed=None):
         for number, name in enumerate(names):
             pixels = make_phantom(number if seed is None else seed, 64).radiograph[:60] * 255
             (self.films / name).write_bytes(imagecodecs.png_encode(pixels.astype(np.uint8)))
 
-    def run(self, *names, tell=lambda record, summary: None, **options):
+    def run(self, *names, on_progress=lambda summary, record: None, **options):
         """The summary, and status and error by file name."""
         self.engine.batches.clear()
-        inputs = find_inputs(map(str, names or [self.films]), self.out)
         rows = {}
 
-        def noted(record, now):
-            name = os.path.relpath(record.row["input"], self.films)
-            rows[name] = (record.row["status"], record.row.get("error", ""))
-            tell(record, now)
+        def noted(summary, record):
+            if record is not None:
+                name = os.path.relpath(record.row["input"], self.films)
+                rows[name] = (record.row["status"], record.row.get("error", ""))
+                on_progress(summary, record)
 
-        with Journal(self.out / ".xrayseg" / "journal.jsonl") as journal:
-            options = BatchOptions(**options)
-            summary = run_batch(inputs, self.out, self.segmenter, options, journal, noted)
-        assert len(rows) == len(inputs)
+        summary = run_batch(
+            names or [self.films],
+            self.out,
+            segmenter=self.segmenter,
+            options=BatchOptions(**options),
+            executor=self.executor,
+            on_progress=noted,
+        )
+        assert summary.interrupted or len(rows) == summary.total
         return summary, rows
 
     def files(self):
-        paths = (path for path in self.out.rglob("*") if path.is_file())
+        """Content of the outputs of single images, by name."""
+        paths = [path for folder in FOLDERS for path in (self.out / folder).rglob("*")]
         return {
             path.relative_to(self.out).as_posix(): path.read_bytes()
             for path in paths
-            if ".xrayseg" not in path.parts
+            if path.is_file()
         }

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.outputs import save_labels
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.kernels import deflate, find_runs
-from xray_seg.outputs import save_labels
 
 RELAXED = settings(deadline=None, max_examples=150)
 

@@ -11,8 +11,8 @@ from xray_seg import Radiograph, Segmentation
 from xray_seg.analysis.measurements import measure
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
-from xray_seg.outputs import OVERLAY_SIDE
 from xray_seg.outputs.annotations import draw_measurements, write
+from xray_seg.outputs.grey import OVERLAY_SIDE
 
 WHITE = (255, 255, 255)
 GREY = 90

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from helpers.coco import check_image, chest, load, rows_of, segmentation
+from helpers.outputs import save_outputs
 from helpers.reference import slow_fill, slow_paint
 from xray_seg.errors import OutputError
-from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
-from xray_seg.outputs import gather, save_outputs
+from xray_seg.labels import ORGAN_LABELS, ORGANS, RIGHT_LEFT_LABELS
+from xray_seg.outputs import merge_outputs
 from xray_seg.postprocessing.laterality import split_sides
 
 # Of pycocotools with numpy 2, not ours to mend.
@@ -83,7 +84,7 @@ def save_all(out, kinds, sides=False, count=3):
 )
 def test_many_images_as_one_data_set(tmp_path, kinds, sides):
     names, maps = save_all(tmp_path, kinds, sides)
-    gather(tmp_path, "", kinds, sides, lambda: names)
+    merge_outputs(tmp_path, "", kinds, RIGHT_LEFT_LABELS if sides else ORGAN_LABELS, lambda: names)
     data = load(tmp_path / "coco.json")
     assert data.getImgIds() == [1, 2, 3]
     notes = data.dataset["annotations"]
@@ -105,7 +106,7 @@ def test_the_same_images_give_the_same_bytes_and_nothing_else_stays(tmp_path):
     names, _ = save_all(tmp_path, ("rle", "chexmask"))
     made = []
     for _ in range(2):
-        gather(tmp_path, "-1-of-2", ("rle", "chexmask"), False, lambda: names)
+        merge_outputs(tmp_path, "-1-of-2", ("rle", "chexmask"), ORGAN_LABELS, lambda: names)
         made.append(
             [
                 (tmp_path / f"{name}").read_bytes()
@@ -131,14 +132,14 @@ def test_an_image_whose_file_is_of_no_use_is_left_out(tmp_path, harm):
         save_outputs(tmp_path, "w/1", ["rle"], "", segmentation(maps[1]), True)
     else:
         spoilt.write_text("[]" if harm == "a list" else spoilt.read_text()[:-20])
-    gather(tmp_path, "", ("rle",), False, lambda: names)
+    merge_outputs(tmp_path, "", ("rle",), ORGAN_LABELS, lambda: names)
     data = load(tmp_path / "coco.json")
     assert [each["file_name"] for each in data.dataset["images"]] == ["w/x.png", "w/x.png"]
     check_image(data, 2, maps[2], _wholes())
 
 
 def test_no_image_at_all(tmp_path):
-    gather(tmp_path, "", ("rle", "chexmask"), False, list)
+    merge_outputs(tmp_path, "", ("rle", "chexmask"), ORGAN_LABELS, list)
     data = load(tmp_path / "coco.json")
     assert (data.getImgIds(), data.getAnnIds()) == ([], [])
     assert rows_of(tmp_path / "chexmask.csv") == []
@@ -152,7 +153,9 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     peaks = []
     for times in (50, 250):
         tracemalloc.start()
-        gather(tmp_path, "", kinds, False, lambda times=times: (each for each in names * times))
+        merge_outputs(
+            tmp_path, "", kinds, ORGAN_LABELS, lambda times=times: (each for each in names * times)
+        )
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0] < 0.5 * (tmp_path / "coco.json").stat().st_size
@@ -160,7 +163,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
 
 def test_tables_like_chexmasks(tmp_path):
     names, maps = save_all(tmp_path, ("chexmask",))
-    gather(tmp_path, "", ("chexmask",), False, lambda: names)
+    merge_outputs(tmp_path, "", ("chexmask",), ORGAN_LABELS, lambda: names)
     rows = rows_of(tmp_path / "chexmask.csv")
     assert [row["Image ID"] for row in rows] == ["w/x.png"] * 3
     for row, labels in zip(rows, maps, strict=True):
@@ -178,7 +181,7 @@ def test_odd_names_are_kept(tmp_path, name):
     result = segmentation(chest(1), f"films/{name}")
     made = save_outputs(tmp_path, "ward/x", ("rle", "chexmask"), "", result)
     names = [path.relative_to(tmp_path).as_posix() for path in made.paths]
-    gather(tmp_path, "", ("rle", "chexmask"), False, lambda: [names, names])
+    merge_outputs(tmp_path, "", ("rle", "chexmask"), ORGAN_LABELS, lambda: [names, names])
     assert [row["Image ID"] for row in rows_of(tmp_path / "chexmask.csv")] == [f"ward/{name}"] * 2
     assert load(tmp_path / "coco.json").loadImgs(2)[0]["file_name"] == f"ward/{name}"
 

@@ -10,13 +10,14 @@ from pydicom import uid
 from helpers.coco import chest, segmentation
 from helpers.dicom import COMPRESSED, FILES, make
 from helpers.dicom_seg import WHOSE, masks_in
+from helpers.outputs import save_outputs
 from xray_seg.errors import OutputError, ReadError
 from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.models.model_folder import load_model
-from xray_seg.outputs import check_kinds, dicom_seg, save_outputs
+from xray_seg.outputs import check_kinds, dicom_seg
 from xray_seg.postprocessing.laterality import split_sides
 from xray_seg.readers import read
-from xray_seg.segmenter import Segmentation
+from xray_seg.segmentation import Segmentation
 
 LABELS = chest(3, 80)[:60]
 FILM = np.add.outer(np.arange(60), 3 * np.arange(80)).astype(np.uint16)
@@ -288,7 +289,7 @@ def test_what_pydicom_ships_gets_a_seg_or_a_reason(tmp_path, path):
     try:
         made = written(tmp_path, path, labels=labels)
     except OutputError as error:
-        assert "the film's header has no " in str(error)  # noqa: PT017 - either is right
+        assert "the header has no " in str(error)  # noqa: PT017 - either is right
         return
     check(made, path, labels=labels)
 
@@ -296,7 +297,7 @@ def test_what_pydicom_ships_gets_a_seg_or_a_reason(tmp_path, path):
 def test_beside_other_kinds_a_film_that_is_no_dicom_has_a_note(tmp_path):
     made = save_outputs(tmp_path, "x", ["labels", "dicom-seg"], ".tif", segmentation(LABELS))
     assert made.paths == [tmp_path / "labels" / "x.tif"]
-    assert made.notes == ("no dicom-seg: the film is not a DICOM file",)
+    assert made.notes == ("no dicom-seg: the radiograph is not a DICOM file",)
 
 
 def test_alone_it_is_an_error(tmp_path):
@@ -331,3 +332,19 @@ def test_without_highdicom_it_says_what_to_install(monkeypatch):
     with pytest.raises(OutputError, match=r"pip install 'xray-seg\[dicom-seg\]'"):
         check_kinds(["labels", "dicom-seg"])
     check_kinds(["labels"])
+
+
+def test_no_filter_of_warnings_outlives_what_it_was_set_for(tmp_path):
+    import warnings
+
+    from xray_seg._util.warnings import warnings_ignored
+
+    before = list(warnings.filters)
+    source = make(tmp_path / "x.dcm", np.zeros((40, 30), np.uint8), **WHOSE) or tmp_path / "x.dcm"
+    read(source)
+    assert list(warnings.filters) == before
+    with warnings_ignored("pydicom"):
+        with warnings_ignored("pydicom", "highdicom"):
+            assert len(warnings.filters) == len(before) + 2
+        assert len(warnings.filters) == len(before) + 1
+    assert list(warnings.filters) == before

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import tifffile
 
+from helpers.batches import to_shard
 from helpers.coco import check_image, load, rows_of
 from helpers.dicom import make
 from helpers.dicom_seg import WHOSE, masks_in
 from helpers.outputs import ALL
 from xray_seg import Segmenter
 from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
+from xray_seg.batch.run import run_batch
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
@@ -83,7 +84,7 @@ def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, c
     ]
     assert results(out)["guide.pdf"]["status"] == "failed"
     assert results(out)["b.dcm"]["notes"] == ""
-    assert "no dicom-seg: the film is not a DICOM file" in results(out)["a.png"]["notes"]
+    assert "no dicom-seg: the radiograph is not a DICOM file" in results(out)["a.png"]["notes"]
     facts = json.loads((out / "run.json").read_text())
     assert facts["settings"]["sides"] is sides
     capfd.readouterr()
@@ -92,7 +93,12 @@ def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, c
 def test_sides_are_those_of_the_whole_organs(films, tmp_path, segmenter):
     for sides in (False, True):
         out = tmp_path / str(sides)
-        run([str(films / "a.png")], out, segmenter, BatchOptions(save=("labels",), sides=sides))
+        run_batch(
+            [str(films / "a.png")],
+            out,
+            segmenter=segmenter,
+            options=BatchOptions(save=("labels",), sides=sides),
+        )
     whole, split = (tifffile.imread(tmp_path / name / "labels/a.tif") for name in ("False", "True"))
     assert np.array_equal(split_sides(whole), split)
     columns = [np.nonzero(split == label)[1].mean() for label in (3, 5)]
@@ -103,7 +109,9 @@ SAVE = ("rle", "contours", "chexmask")
 
 
 def go(films, out, segmenter, **options):
-    summary = run([str(films)], out, segmenter, BatchOptions(save=SAVE, **options))
+    summary = run_batch(
+        [str(films)], out, segmenter=segmenter, options=BatchOptions(save=SAVE, **options)
+    )
     return summary.done, summary.kept, summary.failed
 
 
@@ -170,7 +178,13 @@ def test_images_with_sides_and_without_never_mix(films, tmp_path, segmenter, mon
 def test_shards_have_files_of_their_own(films, tmp_path, segmenter):
     out = tmp_path / "out"
     for index in (1, 2):
-        run([str(films)], out, segmenter, BatchOptions(save=SAVE), (index, 2))
+        run_batch(
+            [str(films)],
+            out,
+            segmenter=segmenter,
+            options=BatchOptions(save=SAVE),
+            shard=to_shard((index, 2)),
+        )
     named = [
         each["file_name"]
         for index in (1, 2)
@@ -184,14 +198,14 @@ def test_outputs_in_the_folder_of_the_films_are_no_films(films, segmenter):
     (films / "guide.pdf").unlink()
     options = BatchOptions(save=(*SAVE, "labels", "dicom-seg"))
     for done, kept in ((2, 0), (0, 2)):
-        summary = run([str(films)], films, segmenter, options)
+        summary = run_batch([str(films)], films, segmenter=segmenter, options=options)
         assert (summary.done, summary.kept, summary.failed) == (done, kept, 0)
     assert len(load(films / "coco.json").dataset["images"]) == 2
 
 
 def test_dicom_seg_alone_fails_what_is_no_dicom_film(films, tmp_path, segmenter):
     options = BatchOptions(save=("dicom-seg",))
-    summary = run([str(films)], tmp_path / "out", segmenter, options)
+    summary = run_batch([str(films)], tmp_path / "out", segmenter=segmenter, options=options)
     assert (summary.done, summary.failed) == (1, 2)
     assert "not a DICOM file" in results(tmp_path / "out")["a.png"]["error"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from xray_seg import Radiograph
 from xray_seg.data.phantom import make_phantom, phantom_labels
-from xray_seg.segmenter import Segmentation
+from xray_seg.segmentation import Segmentation
 
 
 def _segmentation(labels, pixels, **facts):

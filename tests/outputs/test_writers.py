@@ -13,22 +13,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from helpers.outputs import save_labels, save_outputs, save_probabilities
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.errors import OutputError
 from xray_seg.labels import HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
-from xray_seg.outputs import (
-    KINDS,
-    OVERLAY_OPACITY,
-    render_grey,
-    render_overlay,
-    save_labels,
-    save_outputs,
-    save_probabilities,
-)
+from xray_seg.outputs import KINDS
+from xray_seg.outputs.grey import render_grey
+from xray_seg.outputs.overlay import OVERLAY_OPACITY, render_overlay
 from xray_seg.postprocessing.laterality import split_sides
 from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.radiograph import Radiograph
-from xray_seg.segmenter import Segmentation, restore
+from xray_seg.segmentation import Segmentation
 
 #: A DICOM SEG is made of DICOM films alone; test_seg.py has these.
 _OF_ANY_FILM = [kind for kind in KINDS if kind != "dicom-seg"]
@@ -129,7 +124,7 @@ def test_the_most_probable_class_is_the_label(tmp_path):
     rows, columns = np.indices((32, 32)) / 32
     classes = (1 + (columns > 0.3) + (columns > 0.7)) * (np.abs(rows - 0.5) < 0.3)
     shares = np.where(classes[..., None] == np.arange(4), 0.7, 0.1).astype(np.float32)
-    result = restore(fitted, shares)
+    result = Segmentation.from_probabilities(fitted, shares)
     save_probabilities(tmp_path / "x.tif", result)
     planes = tifffile.imread(tmp_path / "x.tif")
     assert set(np.unique(result.labels)) == {0, 1, 2, 3}
@@ -245,11 +240,13 @@ def test_masks_written_before_one_that_fails_do_not_stay(tmp_path):
 
 
 def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, monkeypatch):
-    def half(path, *args, **kwargs):
-        Path(path).write_bytes(b"II*\0")
+    whole = Path.write_bytes
+
+    def half(path, data):
+        whole(path, data[:4])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tifffile, "imwrite", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OutputError, match=r"labels/x\.tif.*No space left on device"):
         save_outputs(tmp_path, "x", ["labels"], ".tif", _segmentation())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
-from typing import Any
 
 from .._version import __version__
 
@@ -94,11 +93,3 @@ def _component(package: Distribution, optional: bool) -> dict[str, str | bool]:
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def devices() -> dict[str, Any]:
-    """Cores that may be used and GPUs that TensorFlow sees; imports TensorFlow."""
-    from .._util.concurrency import available_cores
-    from ..models.engines.saved_model import gpu_count
-
-    return {"machine": platform.platform(), "cores": available_cores(), "gpus": gpu_count()}

@@ -1,4 +1,4 @@
-"""By what a run knows that an input was done already: the file, the weights, the settings."""
+"""Fingerprints that decide whether an input can be skipped."""
 
 from __future__ import annotations
 
@@ -6,32 +6,29 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .._util.files import file_sha256
 from .._util.remote import Remote
-from .._version import __version__
+from .job import BatchJob
+from .options import output_settings
 
-if TYPE_CHECKING:
-    from ..segmenter import Segmenter
-    from .options import BatchOptions
-
-#: What can tell, beside its size, that an input is the same as before.
+#: How a changed input is noticed, besides its size.
 VERIFY = ("mtime", "hash")
-#: Options that change how, not what, a batch writes of an input that it can read.
-_INDIFFERENT = ("overwrite", "batch_size", "workers", "verify", "max_pixels", "report")
+#: Raised when the same input, weights and options give other outputs than before, so that a new
+#: version of the package segments again only then.
+OUTPUT_REVISION = 1
 
 
-def settings_of(segmenter: Segmenter, options: BatchOptions) -> str:
-    """What, besides the input, decides what the outputs are."""
-    kept = {key: value for key, value in asdict(options).items() if key not in _INDIFFERENT}
-    engine = segmenter.engine
-    made_by = [__version__, segmenter.model.sha256, engine.name, engine.precision]
-    return json.dumps([*made_by, kept], sort_keys=True)
+def settings_of(job: BatchJob) -> str:
+    """What decides the outputs besides the input: revision, weights, engine and options."""
+    engine = job.engine
+    made_with = [OUTPUT_REVISION, job.model.sha256]
+    made_with += [engine.name, engine.precision] if engine else []
+    return json.dumps([*made_with, output_settings(asdict(job.options))], sort_keys=True)
 
 
 def fingerprint_of(path: Path | Remote, settings: str, verify: str = "mtime") -> str:
-    """Digest of a path, its file's size and modification time or content, and of the settings."""
+    """Digest of a path, its file's size and modification time or content, and the settings."""
     try:
         state = path.state if isinstance(path, Remote) else _state(path, verify)
     except (OSError, ValueError):

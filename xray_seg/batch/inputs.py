@@ -6,16 +6,17 @@ import glob
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from .._util.remote import Remote, find_remote, is_url
-from ..outputs import FOLDERS, GATHERED
+from ..outputs import FOLDERS, MERGED_FILES
+from .options import Shard
 
 #: Files that a run leaves in its output folder beside FOLDERS.
 _RUN_FILES = re.compile(
-    rf"(results|run|report|distrusted|{'|'.join(GATHERED)})(-\d+-of-\d+)?\.(csv|json|parquet|html)|part-[-\w]+\.parquet"
+    rf"(results|run|report|distrusted|{'|'.join(MERGED_FILES)})(-\d+-of-\d+)?\.(csv|json|parquet|html)|part-[-\w]+\.parquet"
 )
 #: Litter of operating systems and tools; no one means these as radiographs.
 _LITTER = ("Thumbs.db", "desktop.ini", "DICOMDIR")
@@ -73,15 +74,9 @@ def find_files(names: Iterable[str], out: Path | None = None) -> list[Input]:
     return found
 
 
-def shard(inputs: Sequence[Input], index: int, count: int) -> list[Input]:
-    """The index-th (from 1) of ``count`` parts that together are all inputs, none twice.
-
-    Raises:
-        ValueError: the index is not in 1 to ``count``.
-    """
-    if not 1 <= index <= count:
-        raise ValueError(f"shard {index}/{count}: I must be 1 to N")
-    return list(inputs[index - 1 :: count])
+def shard_inputs(inputs: list[Input], shard: Shard | None) -> list[Input]:
+    """The inputs of a shard: every ``count``-th from the ``index``-th; all where it is None."""
+    return inputs if shard is None else inputs[shard.index - 1 :: shard.count]
 
 
 def _expand(name: str, out: Path | None) -> Iterator[Input]:

@@ -19,7 +19,7 @@ from ..labels import CLASSES, RIGHT_LEFT_LABELS
 from ..radiograph import Radiograph
 from ..readers import read
 from .inputs import Input
-from .journal import failed_row, measured_cells
+from .results.columns import failed_row, measured_cells
 
 #: The highest label of any scheme.
 _MOST = len(RIGHT_LEFT_LABELS.structures)

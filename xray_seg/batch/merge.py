@@ -1,43 +1,43 @@
-"""Shards of one batch, brought together into what a single run would have left."""
+"""Merge the shards of one batch into what a single run would have written."""
 
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
-from .._util.files import atomic_path, file_sha256, write_text
-from .._util.folder_lock import HIDDEN, alone
+from .._util.files import atomic_path, file_sha256
 from ..errors import OutputError
-from ..outputs import FOLDERS
-from .journal import Journal, result_cell
+from .job import HIDDEN
+from .journal import Journal
+from .options import BatchOptions, Shard, output_settings
+from .output_folder import journal_path, open_output_folder
 from .report.fragment import fragment_path
-from .results.run_outputs import Entry, Tables, write_tables
+from .results.csv_table import csv_cell
+from .results.run_outputs import Entry, write_run_outputs
+from .run_record import RunRecord
 
 _RUN_FILE = re.compile(r"run-(\d+)-of-(\d+)\.json")
-#: Settings that decide how fast a shard was done, not what it gave.
-_PACE = ("overwrite", "batch_size", "workers")
 
 Cells = list[str]
 
 
 @dataclass(frozen=True)
-class Merged:
-    """What a merge came to.
+class MergeResult:
+    """The outcome of a merge.
 
     Attributes:
         count: N of the shards I/N.
-        missing: numbers I of the shards that are not there, or were stopped before their end.
+        missing: numbers I of the shards that are missing, or were stopped before their end.
         rows: inputs in the merged results.csv.
-        failed: of them, those without masks.
+        failed: inputs without masks.
     """
 
     count: int
@@ -47,28 +47,31 @@ class Merged:
 
 
 @dataclass(frozen=True)
-class _Shard:
-    """One finished part of a batch and where it lies."""
+class _FinishedShard:
+    """A shard of a batch, its folder, its record and the cells of its results.csv."""
 
     folder: Path
-    index: int
-    mark: str
-    facts: dict[str, Any]
+    shard: Shard
+    record: RunRecord
     header: Cells
     rows: list[Cells]
 
+    @property
+    def run_file(self) -> str:
+        return f"run{self.shard.suffix}.json"
 
-def merge(folders: Sequence[Path], out: Path) -> Merged:
+
+def merge(folders: Sequence[Path], out: Path) -> MergeResult:
     """Merge the shards in one or several output folders into one.
 
-    ``out`` gets what a run without shards leaves: results.csv in its order, the review page and
-    what else the shards were asked for, run.json, a journal that later runs go on from, and the
-    masks, where they are not there already. Shards that are missing are named in the answer and
-    in run.json; what is there is merged all the same.
+    ``out`` gets what a run without shards writes: results.csv in its order, the review page and
+    other run-level outputs, run.json, a journal that later runs continue, and the masks, where
+    they are not there already. Missing shards are named in the result and in run.json; the others
+    are merged all the same.
 
     Args:
         folders: output folders of ``xrayseg batch --shard I/N``.
-        out: may be one of them; made if it is not there.
+        out: may be one of them; made if it does not exist.
 
     Raises:
         OutputError: there are no shards; they are not of one batch (another number of shards,
@@ -76,93 +79,94 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     """
     shards = _find(folders)
     _check_one_batch(shards)
-    count = int(shards[0].mark.rpartition("-")[2])
-    found = {shard.index: shard for shard in shards}
+    count = shards[0].shard.count
+    found = {each.shard.index: each for each in shards}
     missing = tuple(
         index
         for index in range(1, count + 1)
-        if index not in found or found[index].facts["interrupted"]
+        if index not in found or found[index].record.interrupted
     )
-    rows = _in_order([found[index].rows if index in found else [] for index in range(1, count + 1)])
+    rows = _interleave([found[i].rows if i in found else [] for i in range(1, count + 1)])
     _check_inputs(shards, count, rows)
     try:
-        with alone(out, "", FOLDERS), Journal(out / HIDDEN / "journal.jsonl") as journal:
-            for shard in shards:
-                _take_over(shard, out, journal)
-            facts = _facts(shards, count, missing)
-            keys = {result_cell(record.row["input"]): record.key for record in journal}
+        with open_output_folder(out) as journal:
+            for each in shards:
+                _copy_shard(each, out, journal)
+            keys = {csv_cell(record.row["input"]): record.key for record in journal}
             entries = partial(_entries, shards[0].header, rows, keys, journal)
-            made, _ = write_tables(out, "", entries, journal, _tables(facts))
-            facts["files"] = {path.name: file_sha256(path) for path in made}
-            write_text(out / "run.json", json.dumps(facts, indent=2) + "\n")
+            written, _ = write_run_outputs(out, "", entries, journal, _options(shards))
+            hashes = {path.name: file_sha256(path) for path in written}
+            _merged_record(shards, count, missing, hashes).write(out / "run.json")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     status = shards[0].header.index("status")
-    return Merged(count, missing, len(rows), sum(row[status] == "failed" for row in rows))
+    return MergeResult(count, missing, len(rows), sum(row[status] == "failed" for row in rows))
 
 
-def _find(folders: Sequence[Path]) -> list[_Shard]:
-    shards: list[_Shard] = []
+def _find(folders: Sequence[Path]) -> list[_FinishedShard]:
+    shards: list[_FinishedShard] = []
     for folder in dict.fromkeys(each.resolve() for each in folders):
         for path in sorted(folder.glob("run-*-of-*.json")):
             match = _RUN_FILE.fullmatch(path.name)
             if match:
-                shards.append(_load(folder, int(match[1]), path))
+                shards.append(_load(folder, int(match[1]), int(match[2]), path))
     if not shards:
         named = ", ".join(map(str, folders))
         raise OutputError(f"{named}: no shards (run-I-of-N.json); run xrayseg batch --shard I/N")
-    return sorted(shards, key=lambda shard: shard.index)
+    return sorted(shards, key=lambda each: each.shard.index)
 
 
-def _load(folder: Path, index: int, path: Path) -> _Shard:
-    mark = path.stem.removeprefix("run")
-    results = folder / f"results{mark}.csv"
+def _load(folder: Path, index: int, count: int, path: Path) -> _FinishedShard:
     try:
-        facts = json.loads(path.read_text("utf-8"))
+        shard = Shard(index, count)
+        record = RunRecord.read(path)
+        results = folder / f"results{shard.suffix}.csv"
         with results.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             header, *rows = csv.reader(file)
-        header.index("input"), header.index("status"), facts["counts"], facts["interrupted"]
+        header.index("input"), header.index("status")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{path}: cannot be merged ({error!r}); run its shard again") from error
-    return _Shard(folder, index, mark, facts, header, rows)
+    return _FinishedShard(folder, shard, record, header, rows)
 
 
-def _check_one_batch(shards: list[_Shard]) -> None:
+def _check_one_batch(shards: list[_FinishedShard]) -> None:
     """Refuse shards of several batches, naming what differs."""
     first = shards[0]
-    for before, shard in pairwise(shards):
-        name = f"run{shard.mark}.json"
-        if shard.mark.rpartition("-")[2] != first.mark.rpartition("-")[2]:
+    for before, each in pairwise(shards):
+        if each.shard.count != first.shard.count:
             raise OutputError(
-                f"{shard.folder / name} and {first.folder / f'run{first.mark}.json'}: parts of "
+                f"{each.folder / each.run_file} and {first.folder / first.run_file}: parts of "
                 "different numbers of shards; remove those of the one that is not wanted"
             )
-        if shard.index == before.index:
-            raise OutputError(f"{name} is in {before.folder} and {shard.folder}; leave one out")
-        if shard.header != first.header or _made_with(shard.facts) != _made_with(first.facts):
+        if each.shard.index == before.shard.index:
             raise OutputError(
-                f"{shard.folder / name}: made with other weights, settings or version than shard "
-                f"{first.index}; run one of them again as the other"
+                f"{each.run_file} is in {before.folder} and {each.folder}; leave one out"
+            )
+        if each.header != first.header or _made_with(each.record) != _made_with(first.record):
+            raise OutputError(
+                f"{each.folder / each.run_file}: made with other weights, settings or version than "
+                f"shard {first.shard.index}; run one of them again as the other"
             )
 
 
-def _made_with(facts: dict[str, Any]) -> Any:
-    engine = {key: value for key, value in facts["engine"].items() if key != "device"}
-    settings = {key: value for key, value in facts["settings"].items() if key not in _PACE}
-    return facts["weights"], engine, settings, facts["versions"]["xray-seg"]
+def _made_with(record: RunRecord) -> tuple[Any, ...]:
+    """What must be the same in all shards of a batch."""
+    engine = {key: value for key, value in record.engine.items() if key != "device"}
+    return record.weights, engine, output_settings(record.settings), record.output_revision
 
 
-def _in_order(parts: list[list[Cells]]) -> list[Cells]:
+def _interleave(parts: list[list[Cells]]) -> list[Cells]:
     """Rows as before sharding: the I-th shard has every N-th input from the I-th."""
     turns = chain.from_iterable(zip_longest(*parts))
     return [row for row in turns if row is not None]
 
 
-def _check_inputs(shards: list[_Shard], count: int, rows: list[Cells]) -> None:
-    """Refuse shards of different lists of inputs: each holds its share of them, none twice."""
-    # The list's length by each shard: at least its last row's place, less than its next one's.
-    least = max((len(s.rows) - 1) * count + s.index for s in shards)
-    most = min(len(s.rows) * count + s.index for s in shards)
+def _check_inputs(shards: list[_FinishedShard], count: int, rows: list[Cells]) -> None:
+    """Refuse shards of different lists of inputs: together they hold each input once."""
+    # Bounds on the length of the list by each shard: at least the place of its last row, less
+    # than the place of its next one.
+    least = max((len(s.rows) - 1) * count + s.shard.index for s in shards)
+    most = min(len(s.rows) * count + s.shard.index for s in shards)
     place = shards[0].header.index("input")
     times = Counter(row[place] for row in rows)
     doubled = next((name for name, number in times.items() if number > 1), None)
@@ -174,31 +178,32 @@ def _check_inputs(shards: list[_Shard], count: int, rows: list[Cells]) -> None:
         )
 
 
-def _take_over(shard: _Shard, out: Path, journal: Journal) -> None:
-    """Copy a shard's masks, parts of the review page and records that ``out`` has not."""
+def _copy_shard(shard: _FinishedShard, out: Path, journal: Journal) -> None:
+    """Copy a shard's masks, pictures of the review page and records that ``out`` lacks."""
     place = shard.header.index("input")
     wanted = {row[place] for row in shard.rows}
     copied: set[str] = set()
-    with Journal(shard.folder / HIDDEN / f"journal{shard.mark}.jsonl") as records:
+    with Journal(journal_path(shard.folder, shard.shard.suffix)) as records:
         for record in records:
-            if result_cell(record.row["input"]) not in wanted:
+            if csv_cell(record.row["input"]) not in wanted:
                 continue  # of an earlier run over other inputs
             if shard.folder != out.resolve():
                 for name in set(record.outputs) - copied:
                     _copy(shard.folder / name, out / name, shard)
-                    copied.add(name)  # a part holds the outputs of many
-                shown, here = (
+                    copied.add(name)  # a Parquet part holds the outputs of many inputs
+                source, target = (
                     fragment_path(each / HIDDEN, record.key) for each in (shard.folder, out)
                 )
-                if record.done and shown.is_file():
-                    _copy(shown, here, shard)
+                if record.done and source.is_file():
+                    _copy(source, target, shard)
             if journal.get(record.key) != record:
                 journal.append(record)
 
 
-def _copy(source: Path, target: Path, shard: _Shard) -> None:
+def _copy(source: Path, target: Path, shard: _FinishedShard) -> None:
     if not source.is_file():
-        raise OutputError(f"{source}: is missing; run --shard{shard.mark.replace('-of-', '/')}")
+        index, count = shard.shard.index, shard.shard.count
+        raise OutputError(f"{source}: is missing; run --shard {index}/{count}")
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
@@ -215,34 +220,37 @@ def _entries(
         yield Entry(key, record.row if record else dict(zip(header, cells, strict=True)), record)
 
 
-def _tables(facts: dict[str, Any]) -> Tables:
-    """What a shard was asked for, by its run.json."""
-    settings, asked = facts["settings"], facts.get("tables", {})
-    return Tables(
-        asked.get("parquet", False),
-        asked.get("min_quality"),
-        settings["report"],
-        settings["keep_ids"],
-        () if settings["output_format"] == "parquet" else settings["save"],
-        settings["sides"],
+def _options(shards: list[_FinishedShard]) -> BatchOptions:
+    """The options of the run-level outputs: what any of the shards was asked for."""
+    settings = [each.record.settings for each in shards]
+    limits = [each.get("min_quality") for each in settings]
+    return BatchOptions(
+        save=tuple(settings[0]["save"]),
+        sides=settings[0]["sides"],
+        output_format=settings[0]["output_format"],
+        keep_ids=settings[0]["keep_ids"],
+        report=any(each["report"] for each in settings),
+        parquet=any(each.get("parquet", False) for each in settings),
+        min_quality=next((limit for limit in limits if limit is not None), None),
     )
 
 
-def _facts(shards: list[_Shard], count: int, missing: tuple[int, ...]) -> dict[str, Any]:
+def _merged_record(
+    shards: list[_FinishedShard], count: int, missing: tuple[int, ...], files: dict[str, str]
+) -> RunRecord:
     """run.json of the whole: times and counts are sums over the shards."""
-    all_facts = [shard.facts for shard in shards]
-    first = all_facts[0]
-    devices = sorted({facts["engine"]["device"] for facts in all_facts})
-    return {
-        **first,
-        "started": min(facts["started"] for facts in all_facts),
-        "finished": max(facts["finished"] for facts in all_facts),
-        "engine": {**first["engine"], "device": ", ".join(devices)},
-        "counts": {
-            key: sum(facts["counts"][key] for facts in all_facts) for key in first["counts"]
-        },
-        "interrupted": bool(missing),
-        "seconds": round(sum(facts["seconds"] for facts in all_facts), 3),
-        "engine_seconds": round(sum(facts["engine_seconds"] for facts in all_facts), 3),
-        "shards": {"count": count, "missing": list(missing)},
-    }
+    records = [each.record for each in shards]
+    first = records[0]
+    devices = sorted({record.engine["device"] for record in records})
+    return replace(
+        first,
+        started=min(record.started for record in records),
+        finished=max(record.finished for record in records),
+        engine={**first.engine, "device": ", ".join(devices)},
+        counts={key: sum(record.counts[key] for record in records) for key in first.counts},
+        interrupted=bool(missing),
+        seconds=round(sum(record.seconds for record in records), 3),
+        engine_seconds=round(sum(record.engine_seconds for record in records), 3),
+        files=files,
+        shards={"count": count, "missing": list(missing)},
+    )

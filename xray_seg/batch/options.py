@@ -1,34 +1,46 @@
-"""What a batch is asked for, and what it came to."""
+"""Batch options, shards, and the summary of a batch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
+from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, LabelScheme
+from ..outputs import Encoder, make_encoders
 from ..readers import MAX_PIXELS, RawLayout
 
 
-@dataclass(frozen=True)
+def _pace(default: Any) -> Any:
+    """A field that decides how a batch is run, but not what it writes for a readable input."""
+    return field(default=default, metadata={"changes_outputs": False})
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchOptions:
     """How a batch reads and what it writes.
 
     Attributes:
-        save: kinds of output, some of ``writers.KINDS``.
+        save: kinds of output, some of ``outputs.KINDS``.
         suffix: of label maps and organ masks, ``.tif`` or ``.png``.
         raw: layout of headerless files; None for JSRT's.
-        spacing: mm between pixels of every input, over what its file states; None to believe it.
-        inverted: polarity of every input, over what its file states; None to believe it.
+        spacing: mm between pixels of every input, instead of what its file states; None to use
+            the file's.
+        inverted: polarity of every input, instead of what its file states; None to use the
+            file's, or the image's looks.
         sides: whether outputs tell right and left apart.
-        overwrite: do again what is done already with the same input, model and settings.
-        batch_size: radiographs a step of the engine; None for its own choice.
-        workers: threads that read, and as many that write; for many films (pipeline.MANY),
-            processes that do both; None for one a core.
-        output_format: ``folder`` for a file each, ``parquet`` for rows of few files (see parts).
+        output_format: ``folder`` for a file per output, ``parquet`` for rows of few files.
         lines: whether overlays show the cardiothoracic ratio.
-        verify: what tells that an input is the same as before, beside its size: ``mtime`` or
-            ``hash`` (of its bytes).
-        max_pixels: samples (pixels times colours) of an image at most.
-        report: whether to keep what the review page shows of each film.
-        keep_ids: whether patient, study, series and instance of DICOM files go into the record.
+        keep_ids: whether results.csv has patient, study, series and instance of DICOM files.
+        overwrite: segment again what is done already with the same input, model and options.
+        batch_size: radiographs per step of the engine; None for the engine's own choice.
+        workers: threads that read, and as many that write; for many inputs, processes that do
+            both. None for one a core.
+        verify: how a changed input is noticed, besides its size: ``mtime`` or ``hash``.
+        max_pixels: limit of samples (pixels times colours) per image.
+        report: whether to write the review page, report.html.
+        parquet: whether to write results.parquet beside results.csv.
+        min_quality: write distrusted.csv, the rows of radiographs whose predicted Dice is lower,
+            worst first; None to leave it out.
     """
 
     save: tuple[str, ...] = ("labels", "overlay")
@@ -37,30 +49,80 @@ class BatchOptions:
     spacing: float | None = None
     inverted: bool | None = None
     sides: bool = False
-    overwrite: bool = False
-    batch_size: int | None = None
-    workers: int | None = None
     output_format: str = "folder"
     lines: bool = False
-    verify: str = "mtime"
-    max_pixels: int = MAX_PIXELS
-    report: bool = True
     keep_ids: bool = False
+    overwrite: bool = _pace(False)
+    batch_size: int | None = _pace(None)
+    workers: int | None = _pace(None)
+    verify: str = _pace("mtime")
+    max_pixels: int = _pace(MAX_PIXELS)
+    report: bool = _pace(True)
+    parquet: bool = _pace(False)
+    min_quality: float | None = _pace(None)
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """The labels of the outputs."""
+        return RIGHT_LEFT_LABELS if self.sides else ORGAN_LABELS
+
+    @property
+    def encoders(self) -> dict[str, Encoder]:
+        """The encoders of the outputs, by kind."""
+        return make_encoders(
+            self.save, suffix=self.suffix, scheme=self.scheme, show_ratio=self.lines
+        )
+
+
+def output_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, by name, that change outputs.
+
+    Args:
+        settings: all settings, as ``dataclasses.asdict`` gives them of BatchOptions.
+    """
+    pace = {each.name for each in fields(BatchOptions) if each.metadata}
+    return {name: value for name, value in settings.items() if name not in pace}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several equal parts of the inputs.
+
+    Attributes:
+        index: which, from 1.
+        count: how many there are.
+
+    Raises:
+        ValueError: the index is not in 1 to ``count``.
+    """
+
+    index: int
+    count: int
+
+    def __post_init__(self) -> None:
+        """Check the index."""
+        if not 1 <= self.index <= self.count:
+            raise ValueError(f"shard {self.index}/{self.count}: I must be 1 to N")
+
+    @property
+    def suffix(self) -> str:
+        """What is put after the names of its files, for instance ``-1-of-4``."""
+        return f"-{self.index}-of-{self.count}"
 
 
 @dataclass
 class Summary:
-    """What a batch came to.
+    """Counts and times of a batch.
 
     Attributes:
         total: inputs.
-        done: segmented in this run.
-        kept: done by an earlier run, with the same input, model and settings.
+        done: inputs segmented in this run.
+        kept: inputs segmented by an earlier run with the same input, model and options.
         failed: inputs without masks.
         seconds: wall-clock time of the run.
-        engine_seconds: of them, in the engine.
+        engine_seconds: time in the engine.
         interrupted: whether it was stopped before its end.
-        distrusted: of those with masks, how many are below ``--min-quality``; None if not asked.
+        distrusted: radiographs with masks whose quality is below ``min_quality``; None without it.
     """
 
     total: int
@@ -71,3 +133,14 @@ class Summary:
     engine_seconds: float = 0.0
     interrupted: bool = False
     distrusted: int | None = None
+
+    @property
+    def processed(self) -> int:
+        """Inputs that are done, kept or failed."""
+        return self.done + self.kept + self.failed
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts as run.json has them."""
+        counts = asdict(self)
+        return {"inputs": self.total, **{key: counts[key] for key in ("done", "kept", "failed")}}

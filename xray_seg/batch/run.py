@@ -1,153 +1,141 @@
-"""A whole batch run: find the inputs, segment them, leave results.csv and run.json."""
+"""A batch run: find the inputs, segment them, write tables, report and record."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from .._util.environment import versions
-from .._util.files import file_sha256, write_text
-from .._util.folder_lock import HIDDEN, alone
+from .._util.files import file_sha256
 from .._util.remote import is_url
 from ..errors import OutputError
-from ..outputs import FOLDERS, check_kinds
-from ..segmenter import Segmenter
-from .inputs import Input, find_inputs, shard
-from .journal import Journal, Record, failed_row
-from .options import BatchOptions, Summary
-from .pipeline import Stages, run_batch
+from ..outputs import check_kinds
+from .executors import Executor, LocalExecutor
+from .inputs import Input, find_inputs, shard_inputs
+from .job import BatchJob
+from .journal import Journal
+from .ledger import Ledger, OnProgress
+from .options import BatchOptions, Shard, Summary
+from .output_folder import open_output_folder
+from .results.columns import failed_row
 from .results.parquet import require_parquet
-from .results.run_outputs import Entry, Tables, write_tables
+from .results.run_outputs import Entry, write_run_outputs
+from .run_record import RunRecord
 
-Tell = Callable[[Record, Summary], None]
+if TYPE_CHECKING:
+    from ..segmenter import Segmenter
 
 
-def run(
-    names: Iterable[str],
-    out: Path,
-    segmenter: Segmenter,
-    options: BatchOptions,
-    part: tuple[int, int] | None = None,
-    begin: Callable[[int], AbstractContextManager[Tell]] = lambda total: nullcontext(
-        lambda record, summary: None
-    ),
-    stages: Stages | None = None,
-    parquet: bool = False,
-    min_quality: float | None = None,
+def run_batch(
+    inputs: Iterable[str | PathLike[str]],
+    out: str | PathLike[str],
+    *,
+    segmenter: Segmenter | None = None,
+    options: BatchOptions | None = None,
+    shard: Shard | None = None,
+    executor: Executor | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Summary:
-    """Segment everything that the names stand for into ``out``.
+    """Segment files and folders of radiographs into an output folder.
+
+    What an earlier run did with the same input, weights and options is kept. A bad input never
+    stops the batch: it becomes a row of results.csv with the reason.
 
     Args:
-        names: files, folders, glob patterns.
-        out: the output folder; made if it is not there.
-        segmenter: model and engine.
-        options: what to read and write.
-        part: (I, N) to do only the I-th of N parts; its results.csv and run.json are then named
+        inputs: files, folders, glob patterns, or URLs of these in object stores.
+        out: the output folder; made if it does not exist.
+        segmenter: model and engine; None for the default ones.
+        options: what to read and write; None for the defaults.
+        shard: do only this part of the inputs; its results.csv and run.json are then named
             ``results-I-of-N.csv`` and ``run-I-of-N.json``.
-        begin: given the number of inputs, a context whose value is called after each of them.
-        stages: what reads, predicts and writes, ``cluster.on_cluster``'s for instance; None for
-            threads of this process.
-        parquet: leave ``results.parquet`` beside ``results.csv``, too.
-        min_quality: leave ``distrusted.csv``, too: the rows of what is below it, worst first.
+        executor: what reads, predicts and writes; None for threads of this process or, for many
+            inputs, processes.
+        on_progress: called with the summary so far and the record of each finished input, and once
+            at the start with None for the record.
+
+    Returns:
+        Counts and times; ``interrupted`` is set where Ctrl-C ended the batch early.
 
     Raises:
-        OutputError: the output folder cannot be made or written, or what is asked for needs
-            something that is not installed.
+        OutputError: the output folder cannot be made or written, or an option needs something
+            that is not installed.
     """
-    check_kinds(options.save)
-    if parquet:
-        require_parquet()
-    packed = options.output_format == "parquet"
-    tables = Tables(
-        parquet,
-        min_quality,
-        options.report,
-        options.keep_ids,
-        () if packed else options.save,
-        options.sides,
-    )
-    started = datetime.now(UTC)
-    inputs = find_inputs(names, out)
-    mark = ""
-    if part:
-        inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
+    started, out, options = datetime.now(UTC), Path(out), options or BatchOptions()
+    _check(options)
+    segmenter = segmenter or _default_segmenter()
+    found = shard_inputs(find_inputs(map(str, inputs), out), shard)
+    suffix = shard.suffix if shard else ""
     try:
-        with alone(out, mark, FOLDERS), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
-            if not options.overwrite:
-                inputs = _guard(inputs, journal)
-            with begin(len(inputs)) as tell:
-                summary = run_batch(inputs, out, segmenter, options, journal, tell, stages)
-            made, summary.distrusted = write_tables(
-                out, mark, partial(_entries, inputs, journal), journal, tables
+        with open_output_folder(out, suffix) as journal:
+            found = found if options.overwrite else _refuse_replacing(found, journal)
+            job = BatchJob.of(found, out, segmenter, options)
+            ledger = Ledger(job, journal, on_progress=on_progress)
+            _execute(job, ledger, executor or LocalExecutor())
+            entries = partial(_entries, job, journal)
+            files, ledger.summary.distrusted = write_run_outputs(
+                out, suffix, entries, journal, options
             )
-            facts = _facts(segmenter, options, summary, started)
-            facts["tables"] = {"parquet": parquet, "min_quality": min_quality}
-            facts["files"] = {path.name: file_sha256(path) for path in made}
-            write_text(out / f"run{mark}.json", json.dumps(facts, indent=2) + "\n")
+            hashes = {path.name: file_sha256(path) for path in files}
+            RunRecord.of(job, ledger.summary, started, hashes).write(out / f"run{suffix}.json")
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
-    return summary
+    return ledger.summary
 
 
-def _guard(inputs: Sequence[Input], journal: Journal) -> list[Input]:
-    """Name as problems the inputs that would replace the masks of another film still there."""
-    guarded = []
+def _check(options: BatchOptions) -> None:
+    check_kinds(options.save)
+    if options.parquet or options.output_format == "parquet":
+        require_parquet()
+
+
+def _default_segmenter() -> Segmenter:
+    from ..segmenter import Segmenter
+
+    return Segmenter()
+
+
+def _execute(job: BatchJob, ledger: Ledger, executor: Executor) -> None:
+    """Do what is pending; after Ctrl-C, what is finished is kept."""
+    try:
+        executor.run(job, ledger.pending(), ledger)
+    except KeyboardInterrupt:
+        ledger.summary.interrupted = True
+    finally:
+        ledger.close()
+
+
+def _refuse_replacing(inputs: Sequence[Input], journal: Journal) -> list[Input]:
+    """Mark inputs as problems whose masks would replace those of another radiograph."""
+    checked = []
     for item in inputs:
         record = journal.get(item.key)
         if record is None or not record.done or item.problem:
-            guarded.append(item)
+            checked.append(item)
             continue
         other = record.row["input"]
         try:
-            taken = other != str(item.path) and not Path(other).samefile(str(item.path))
+            differs = other != str(item.path) and not Path(other).samefile(str(item.path))
         except (OSError, ValueError):  # one of them is gone, or in an object store
-            taken = is_url(other) or is_url(str(item.path))
-        if taken:
+            differs = is_url(other) or is_url(str(item.path))
+        if differs:
             problem = (
                 f"{item.path}: its masks would replace those of {other}; give another --out, "
                 "the folder that holds both, or --overwrite"
             )
             item = Input(item.path, f"{item.key}~", problem)  # noqa: PLW2901
-        guarded.append(item)
-    return guarded
+        checked.append(item)
+    return checked
 
 
-def _entries(inputs: Sequence[Input], journal: Journal) -> Iterator[Entry]:
+def _entries(job: BatchJob, journal: Journal) -> Iterator[Entry]:
     """Each input with what became of it, in order."""
-    for item in inputs:
+    for item in job.inputs:
         record = journal.get(item.key)
         if record is not None and record.row["input"] == str(item.path):
             yield Entry(item.key, record.row, record)
         else:
             missing = item.problem or "not reached before the run was stopped"
-            yield Entry(item.key, failed_row(item.path, missing, "pending"), None)
-
-
-def _facts(
-    segmenter: Segmenter, options: BatchOptions, summary: Summary, started: datetime
-) -> dict[str, Any]:
-    """What run.json says: what was done, with what, by which versions, how fast."""
-    engine = segmenter.engine
-    return {
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "weights": {"name": segmenter.model.name, "sha256": segmenter.model.sha256},
-        "engine": {"name": engine.name, "precision": engine.precision, "device": engine.device},
-        "settings": asdict(options),
-        "counts": {
-            "inputs": summary.total,
-            "done": summary.done,
-            "kept": summary.kept,
-            "failed": summary.failed,
-        },
-        "interrupted": summary.interrupted,
-        "seconds": round(summary.seconds, 3),
-        "engine_seconds": round(summary.engine_seconds, 3),
-        "versions": versions(),
-    }
+            yield Entry(item.key, failed_row(item.path, missing, status="pending"), None)

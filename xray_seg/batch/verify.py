@@ -1,9 +1,8 @@
-"""Whether an output folder still holds what its runs recorded: each file there, none altered."""
+"""Verify that an output folder holds what its runs recorded, unaltered."""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,25 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import file_sha256, is_temporary
-from .._util.folder_lock import HIDDEN
 from ..errors import OutputError
 from ..outputs import FOLDERS
+from .job import HIDDEN
 from .journal import Journal
-
-#: What a finished run's record says; without one of these it is not whole.
-_FACTS = ("started", "finished", "weights", "engine", "settings", "counts", "versions", "files")
+from .run_record import RunRecord
 
 
 @dataclass
-class Verdict:
-    """What was found in an output folder.
+class Verification:
+    """The outcome of a verification.
 
     Attributes:
-        problems: each names a file and what is wrong with it; none where all is as recorded.
-        files: files of images checked.
-        images: inputs with masks.
-        failed: inputs that have none, as recorded.
-        earlier: of the files, those that an earlier run made with other settings.
+        problems: one text per file that is not as recorded, with what is wrong.
+        files: number of output files checked.
+        images: number of inputs with masks.
+        failed: number of inputs recorded as failed.
+        earlier: number of files that an earlier run wrote with other settings.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -40,54 +37,49 @@ class Verdict:
     earlier: int = 0
 
 
-def verify(out: Path) -> Verdict:
+def verify(out: Path) -> Verification:
     """Check the outputs of the runs into a folder against their records.
 
-    Each file that a record names is there with the SHA-256 of when it was written; the folders of
-    outputs hold no other; each run's record is whole, says that the run came to its end, and its
-    results.csv is unaltered. Changes nothing.
+    Each file that a record names must exist with the SHA-256 that it was written with, and the
+    folders of outputs must hold no other file. Each run's record must be complete and say that the
+    run ended normally, and its results.csv must be unaltered. Nothing is changed.
 
     Raises:
         OutputError: the folder holds no run.
     """
     runs = sorted(out.glob("run.json")) + sorted(out.glob("run-*-of-*.json"))
-    journals = sorted((out / HIDDEN).glob("journal*.jsonl"))
+    journals = sorted((out / HIDDEN).glob("journal*.jsonl"), key=lambda path: len(path.stem))
     if not runs and not journals:
         raise OutputError(f"{out}: holds no run of xrayseg batch (no run.json)")
-    verdict = Verdict()
+    found = Verification()
     if not runs:
-        verdict.problems.append(f"{out / 'run.json'}: missing; the run was stopped")
+        found.problems.append(f"{out / 'run.json'}: missing; the run was stopped")
     for path in runs:
-        verdict.problems += _check_run(path)
-    recorded = _recorded(journals, verdict)
-    verdict.problems += _check_files(out, recorded, verdict)
-    verdict.problems += _unexplained(out, recorded)
-    return verdict
+        found.problems += _check_run(path)
+    recorded = _recorded(out, journals, found)
+    found.problems += _check_files(out, recorded, found)
+    found.problems += _unexplained(out, recorded)
+    return found
 
 
 def _check_run(path: Path) -> Iterator[str]:
     """What is wrong with a run's record and the files that it names."""
     try:
-        facts = json.loads(path.read_text("utf-8"))
-        missing = [name for name in _FACTS if name not in facts]
-        if missing:
-            yield f"{path}: lacks {', '.join(missing)}"
-            return
-        counts, files = facts["counts"], facts["files"].items()
-        reached = counts["done"] + counts["kept"] + counts["failed"]
-        total, interrupted = counts["inputs"], facts["interrupted"]
+        record = RunRecord.read(path)
+        reached = sum(record.counts[name] for name in ("done", "kept", "failed"))
+        total = record.counts["inputs"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         yield f"{path}: is not a run's record ({error!r})"
         return
-    if interrupted or reached != total:
+    if record.interrupted or reached != total:
         yield f"{path}: the run was stopped after {reached} of {total} inputs; run it again"
-    for name, sha256 in files:
+    for name, sha256 in record.files.items():
         yield from _check_file(path.parent / name, {sha256})
         yield from _check_rows(path.parent / name, total)
 
 
 def _check_rows(path: Path, total: int) -> Iterator[str]:
-    """Whether results.csv has a row per input."""
+    """Check that results.csv has a row per input."""
     if not path.match("results*.csv") or not path.is_file():
         return
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -96,24 +88,34 @@ def _check_rows(path: Path, total: int) -> Iterator[str]:
         yield f"{path}: {rows} rows for {total} inputs"
 
 
-def _recorded(journals: list[Path], verdict: Verdict) -> dict[str, set[str]]:
-    """The SHA-256 of each output by path; two where a whole run and a part both wrote it."""
+def _recorded(out: Path, journals: list[Path], found: Verification) -> dict[str, set[str]]:
+    """SHA-256 of each output by path; two where a whole run and a shard's run both wrote it.
+
+    Where a whole run's journal knows an input, as after a merge, the shards' records of it add
+    their hashes, but the input counts once.
+    """
     recorded: defaultdict[str, set[str]] = defaultdict(set)
-    for path in journals:
+    seen: set[str] = set()
+    for path in journals:  # a whole run's journal first
         with Journal(path, read_only=True) as journal:
             for record in journal:
-                verdict.images += record.done
-                verdict.failed += not record.done
-                verdict.earlier += len(record.earlier)
                 known: dict[str, Any] = {**record.earlier, **record.hashes}
-                for name in record.files:
+                if record.key not in seen:
+                    seen.add(record.key)
+                    found.images += record.done
+                    found.failed += not record.done
+                    found.earlier += len(record.earlier)
+                    names = record.files
+                else:  # an older record of the input may name files that are replaced by now
+                    names = [each for each in record.files if (out / each).is_file()]
+                for name in names:
                     recorded[name].add(known.get(name, ""))
     return recorded
 
 
-def _check_files(out: Path, recorded: dict[str, set[str]], verdict: Verdict) -> Iterator[str]:
+def _check_files(out: Path, recorded: dict[str, set[str]], found: Verification) -> Iterator[str]:
     for name, hashes in recorded.items():
-        verdict.files += 1
+        found.files += 1
         yield from _check_file(out / name, hashes)
 
 
@@ -132,7 +134,7 @@ def _check_file(path: Path, hashes: set[str]) -> Iterator[str]:
 
 
 def _unexplained(out: Path, recorded: dict[str, set[str]]) -> Iterator[str]:
-    """Files in the folders of outputs that no record names."""
+    """Files in the output folders that no record names."""
     for kind in FOLDERS:
         for place, folders, files in os.walk(out / kind):
             folders.sort()

@@ -60,5 +60,5 @@ def _open_all(model: Model, device: str) -> list[Engine]:
     engines = []
     for engine, precision in CHOICES:
         where = "cpu" if engine == "litert" else device
-        engines.append(open_engine(model, engine, precision, where))
+        engines.append(open_engine(model, engine, precision=precision, device=where))
     return engines

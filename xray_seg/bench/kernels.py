@@ -17,7 +17,8 @@ from .._util.concurrency import available_cores
 from ..data.phantom import make_phantom, phantom_labels, to_jsrt
 from ..data.scr import SCR_MASKS
 from ..labels import CLASSES
-from ..outputs import render_grey, render_overlay
+from ..outputs.grey import render_grey
+from ..outputs.overlay import render_overlay
 from ..readers import read
 from .timing import Measurement, take_turns
 

@@ -13,29 +13,30 @@ import numpy as np
 import numpy.typing as npt
 
 from ..batch.options import BatchOptions
-from ..batch.run import run
+from ..batch.run import run_batch
 from ..data.phantom import make_phantom, phantom_labels, to_jsrt
 from ..labels import CLASSES
+from ..models.engines import Engine
 from ..segmenter import Segmenter
 from .timing import Measurement
 
 _PHANTOMS = 4
-#: Of which the engine alone is timed.
+#: Images of which the engine alone is timed.
 _ENGINE_IMAGES = 32
 
 
 class StubEngine:
-    """An engine that costs nothing: the same plausible probabilities for every grid."""
+    """An engine that takes no time: the same plausible probabilities for every grid."""
 
     name = "stub"
     precision = "none"
     device = "cpu"
+    batch_size = 4
 
     def __init__(self, size: int) -> None:
         from ..kernels import area_fractions
 
         self.size = size
-        self.batch_size = 4
         labels = phantom_labels(make_phantom(0, 512))
         self._answer = area_fractions(labels, (size, size), CLASSES)
 
@@ -46,13 +47,13 @@ class StubEngine:
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """One batch.
+    """The measurement of one batch.
 
     Attributes:
-        measurement: of the whole.
-        engine_share: of its time, in the engine.
-        of_engine: its rate by that of the engine alone, measured before and after it; None for
-            an engine that costs nothing.
+        measurement: of the whole batch.
+        engine_share: share of the time spent in the engine.
+        of_engine: rate of the batch relative to that of the engine alone, measured before and
+            after it; None for an engine that takes no time.
     """
 
     measurement: Measurement
@@ -66,58 +67,62 @@ class PipelineRun:
 
 
 def bench_pipeline(
-    segmenter: Segmenter, films: int = 48, stub_films: int = 576
+    segmenter: Segmenter, *, images: int = 48, stub_images: int = 576
 ) -> list[PipelineRun]:
     """Time batches of raw phantoms in a temporary folder, the start of processes included.
 
     Args:
         segmenter: with the engine to use.
-        films: in the batch with the real engine.
-        stub_films: in those with an engine that costs nothing.
+        images: in the batch with the real engine.
+        stub_images: in those with an engine that takes no time.
     """
-    with tempfile.TemporaryDirectory(prefix="xrayseg-bench-") as folder:
-        place = Path(folder)
-        make_films(place / "films", max(films, stub_films))
-        real = segmenter.engine
-        stub = StubEngine(real.size)
-        runs = []
-        everything = BatchOptions(save=("labels", "overlay"))
-        labels = BatchOptions(save=("labels",), report=False)
-        for title, engine, count, options in (
-            ("labels and overlays", real, films, everything),
-            ("labels, stub engine, no report", stub, stub_films, labels),
-            ("labels and overlays, stub engine", stub, stub_films, everything),
-        ):
-            segmenter.engine = engine
-            try:
-                _run(place, min(count, 2 * engine.batch_size), segmenter, options)  # warm up
-                before = _engine_rate(engine) if engine is real else None
-                done = _run(place, count, segmenter, options, title)
-                if before:
-                    alone = (before + _engine_rate(engine)) / 2
-                    done = replace(done, of_engine=done.measurement.images_per_s / alone)
-                runs.append(done)
-            finally:
-                segmenter.engine = real
-        return runs
+    stub = Segmenter(segmenter.model, engine=StubEngine(segmenter.engine.size))
+    everything = BatchOptions(save=("labels", "overlay"))
+    labels = BatchOptions(save=("labels",), report=False)
+    with tempfile.TemporaryDirectory(prefix="xrayseg-bench-") as name:
+        folder = Path(name)
+        write_raw_images(folder / "images", max(images, stub_images))
+        return [
+            _run_beside_engine(folder, images, segmenter, everything, "labels and overlays"),
+            _run_warm(folder, stub_images, stub, labels, "labels, stub engine, no report"),
+            _run_warm(folder, stub_images, stub, everything, "labels and overlays, stub engine"),
+        ]
+
+
+def _run_beside_engine(
+    folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str
+) -> PipelineRun:
+    """A batch, and its rate relative to that of the engine alone before and after it."""
+    _run(folder, min(count, 2 * segmenter.engine.batch_size), segmenter, options)
+    before = _engine_rate(segmenter.engine)
+    done = _run(folder, count, segmenter, options, title)
+    alone = (before + _engine_rate(segmenter.engine)) / 2
+    return replace(done, of_engine=done.measurement.images_per_s / alone)
+
+
+def _run_warm(
+    folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str
+) -> PipelineRun:
+    _run(folder, min(count, 2 * segmenter.engine.batch_size), segmenter, options)
+    return _run(folder, count, segmenter, options, title)
 
 
 def _run(
-    place: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str = ""
+    folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str = ""
 ) -> PipelineRun:
-    names = [str(path) for path in sorted((place / "films").iterdir())[:count]]
-    with tempfile.TemporaryDirectory(dir=place) as out:
-        summary = run(names, Path(out), segmenter, options)
+    names = [str(path) for path in sorted((folder / "images").iterdir())[:count]]
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        summary = run_batch(names, out, segmenter=segmenter, options=options)
         if summary.done != count:
-            raise RuntimeError(f"{title}: {summary.done} of {count} films were done")
+            raise RuntimeError(f"{title}: {summary.done} of {count} images were done")
     measured = Measurement(title, (summary.seconds,), count)
     return PipelineRun(measured, summary.engine_seconds / summary.seconds)
 
 
-def _engine_rate(engine: Any) -> float:
+def _engine_rate(engine: Engine) -> float:
     """Images a second of an engine with nothing else to do."""
-    grids = np.random.default_rng(0).random((engine.batch_size, engine.size, engine.size))
-    grids = grids.astype(np.float32)
+    shape = engine.batch_size, engine.size, engine.size
+    grids = np.random.default_rng(0).random(shape, np.float32)
     engine.predict(grids)
     steps = -(-_ENGINE_IMAGES // engine.batch_size)
     began = time.perf_counter()
@@ -126,12 +131,12 @@ def _engine_rate(engine: Any) -> float:
     return steps * engine.batch_size / (time.perf_counter() - began)
 
 
-def make_films(folder: Path, count: int) -> None:
-    """Raw films: a few phantoms under many names, as hard links, so that disk space is small."""
+def write_raw_images(folder: Path, count: int) -> None:
+    """Write raw images: a few phantoms under many names, as hard links, to save disk space."""
     folder.mkdir()
     for index in range(count):
-        path = folder / f"FILM{index:05}.IMG"
+        path = folder / f"IMAGE{index:05}.IMG"
         if index < _PHANTOMS:
             path.write_bytes(to_jsrt(make_phantom(index).radiograph).tobytes())
         else:
-            os.link(folder / f"FILM{index % _PHANTOMS:05}.IMG", path)
+            os.link(folder / f"IMAGE{index % _PHANTOMS:05}.IMG", path)

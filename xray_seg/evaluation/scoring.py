@@ -11,9 +11,10 @@ import numpy.typing as npt
 from ..data.cases import Case, read_truth
 from ..labels import CLASSES, ORGANS
 from ..models.losses import soft_dice_cross_entropy
+from ..postprocessing.restore import restore
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..readers import read
-from ..segmenter import Segmenter, restore
+from ..segmenter import Segmenter
 
 Mask = npt.NDArray[np.bool_]
 
@@ -109,7 +110,8 @@ def _score(
     spacing: float | None,
 ) -> CaseScores:
     truth = read_truth(case)
-    found = restore(model_input, probabilities, (truth.shape[0], truth.shape[1])).labels
+    inside = model_input.box.crop(probabilities)
+    found, _ = restore(inside, (truth.shape[0], truth.shape[1]))
     scale = _mask_spacing(model_input, truth.shape, spacing)
     organs: dict[str, dict[str, float | None]] = {}
     for organ in ORGANS:

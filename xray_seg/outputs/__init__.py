@@ -1,79 +1,96 @@
-"""What is made of a segmentation, as files that are whole or not there."""
+"""Output formats of masks.
+
+Each format is an ``Encoder``: options in, then the masks of a radiograph to named bytes. Where the
+bytes go, to a folder or into tables, is decided elsewhere (``batch.results``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from .._util.files import write_bytes
 from ..errors import OutputError
-from .chexmask import chexmask_kind, gather_chexmask, save_chexmask
-from .coco import contours_kind, gather_coco, rle_kind, save_coco
-from .dicom_seg import dicom_seg_kind, is_available, save_dicom_seg
-from .label_maps import LABEL_SUFFIXES as LABEL_SUFFIXES
-from .label_maps import labels_kind, organs_kind, probabilities_kind
-from .label_maps import save_labels as save_labels
-from .label_maps import save_probabilities as save_probabilities
-from .mask_set import Masks as Masks
-from .mask_set import NotMade
-from .overlay import OVERLAY_OPACITY as OVERLAY_OPACITY
-from .overlay import OVERLAY_SIDE as OVERLAY_SIDE
-from .overlay import overlay_kind
-from .overlay import render_grey as render_grey
-from .overlay import render_overlay as render_overlay
+from ..labels import ORGAN_LABELS, LabelScheme
+from .chexmask import CheXmaskEncoder, encode_table, merge_tables
+from .coco import CocoEncoder, merge_data_sets
+from .dicom_seg import DicomSegEncoder, encode_dicom_seg, is_available
+from .encoder import Encoder as Encoder
+from .encoder import NotEncodable
+from .encoder import OutputFile as OutputFile
+from .label_maps import (
+    LABEL_SUFFIXES,
+    LabelMapEncoder,
+    OrganMaskEncoder,
+    ProbabilityEncoder,
+    encode_label_map,
+)
+from .mask_set import MaskSet as MaskSet
+from .overlay import OverlayEncoder
 
-if TYPE_CHECKING:
-    from ..segmenter import Segmentation
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One that ``--save`` can ask for.
-
-    Attributes:
-        folder: within the output folder.
-        save: writes its files, given their path without suffix, the suffix of label maps, and
-            what to write.
-    """
-
-    folder: str
-    save: Callable[[str, str, Masks], Iterable[Path]]
-
-
-_KINDS = {
-    "labels": Kind("labels", labels_kind),
-    "organs": Kind("organs", organs_kind),
-    "overlay": Kind("overlay", overlay_kind),
-    "probabilities": Kind("probabilities", probabilities_kind),
-    "rle": Kind("rle", rle_kind),
-    "contours": Kind("contours", contours_kind),
-    "chexmask": Kind("chexmask", chexmask_kind),
-    "dicom-seg": Kind("seg", dicom_seg_kind),
+#: Folder of each kind of output within the output folder.
+_FOLDERS = {
+    "labels": "labels",
+    "organs": "organs",
+    "overlay": "overlay",
+    "probabilities": "probabilities",
+    "rle": "rle",
+    "contours": "contours",
+    "chexmask": "chexmask",
+    "dicom-seg": "seg",
 }
-#: What ``--save`` can ask for.
-KINDS = tuple(_KINDS)
-#: Where it is put, within the output folder.
-FOLDERS = tuple(kind.folder for kind in _KINDS.values())
-#: Names of the files that a run gathers from all images, without suffix.
-GATHERED = ("coco", "chexmask")
+#: Kinds of output that ``--save`` can name.
+KINDS = tuple(_FOLDERS)
+#: Folders of the kinds within the output folder.
+FOLDERS = tuple(_FOLDERS.values())
+#: Names, without suffix, of files that hold the outputs of all images of a run.
+MERGED_FILES = ("coco", "chexmask")
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """What was written of one segmentation.
+class Encoded:
+    """The outputs of one radiograph.
 
     Attributes:
-        paths: its files.
-        notes: what could not be made of it, and why.
+        files: the encoded files.
+        notes: kinds that could not be encoded, each with the reason.
     """
 
-    paths: list[Path]
+    files: tuple[OutputFile, ...]
     notes: tuple[str, ...] = ()
 
 
+def make_encoders(
+    kinds: Sequence[str],
+    *,
+    suffix: str = ".tif",
+    scheme: LabelScheme = ORGAN_LABELS,
+    show_ratio: bool = False,
+) -> dict[str, Encoder]:
+    """The encoders of some kinds of output, by kind.
+
+    Args:
+        kinds: some of KINDS.
+        suffix: of label maps and organ masks, ``.tif`` or ``.png``.
+        scheme: the labels to use.
+        show_ratio: draw the cardiothoracic ratio on overlays.
+    """
+    makers: dict[str, Callable[[], Encoder]] = {
+        "labels": lambda: LabelMapEncoder(suffix, scheme),
+        "organs": lambda: OrganMaskEncoder(suffix, scheme),
+        "overlay": lambda: OverlayEncoder(scheme, show_ratio),
+        "probabilities": ProbabilityEncoder,
+        "rle": lambda: CocoEncoder("rle", scheme),
+        "contours": lambda: CocoEncoder("contours", scheme),
+        "chexmask": CheXmaskEncoder,
+        "dicom-seg": lambda: DicomSegEncoder(scheme),
+    }
+    return {kind: makers[kind]() for kind in kinds}
+
+
 def check_kinds(kinds: Sequence[str]) -> None:
-    """Find out before the first film what no film could be written as.
+    """Check, before the first radiograph, that some kinds of output can be written at all.
 
     Raises:
         OutputError: an extra is not installed.
@@ -82,119 +99,108 @@ def check_kinds(kinds: Sequence[str]) -> None:
         raise OutputError("--save dicom-seg: needs highdicom: pip install 'xray-seg[dicom-seg]'")
 
 
-def save_outputs(
-    folder: Path,
-    key: str,
-    kinds: Sequence[str],
-    suffix: str,
-    segmentation: Segmentation,
-    sides: bool = False,
-    lines: bool = False,
-) -> Outputs:
-    """Write what is asked for to ``folder/<kind>/<key>...``.
+def encode_all(encoders: dict[str, Encoder], key: str, masks: MaskSet) -> Encoded:
+    """Encode the masks of one radiograph in several formats.
 
-    What a kind cannot hold is noted, as the other kinds can: in a folder of all sorts, films that
-    are no DICOM files get their label maps beside those that get a DICOM SEG as well.
+    A format that cannot hold the masks becomes a note. For instance, radiographs that are not
+    DICOM files get label maps, and a note instead of a DICOM SEG.
 
     Args:
-        folder: the output folder.
-        key: relative path without suffix, by which the input is known there.
-        kinds: some of KINDS.
-        suffix: of label maps and organ masks, ``.tif`` or ``.png``.
-        segmentation: what to write.
-        sides: tell right and left apart.
-        lines: draw the cardiothoracic ratio on overlays.
+        encoders: by kind.
+        key: the input's name in the output folder, a relative path without suffix.
+        masks: the masks.
 
     Raises:
-        OutputError: a file cannot be written, or there is nothing to write.
+        OutputError: no format can hold them.
     """
-    masks = Masks(key, segmentation, sides, lines)
-    made: list[Path] = []
+    files: list[OutputFile] = []
     notes: list[str] = []
-    try:
-        for kind in kinds:
-            try:
-                stem = str(folder / _KINDS[kind].folder / key)
-                for path in _KINDS[kind].save(stem, suffix, masks):
-                    made.append(path)
-            except NotMade as reason:
-                notes.append(f"no {kind}: {reason}")
-        if not made:
-            raise OutputError("; ".join(notes) or "nothing to write")
-    except BaseException:
-        for path in made:  # all of it, or nothing
-            path.unlink(missing_ok=True)
-        raise
-    return Outputs(made, tuple(notes))
+    for kind, encoder in encoders.items():
+        try:
+            files.extend(encoder.encode(key, masks))
+        except NotEncodable as reason:
+            notes.append(f"no {kind}: {reason}")
+    if not files:
+        raise OutputError("; ".join(notes) or "nothing to write")
+    return Encoded(tuple(files), tuple(notes))
 
 
-def gather(
+def merge_outputs(
     folder: Path,
-    mark: str,
+    run_suffix: str,
     kinds: Sequence[str],
-    sides: bool,
+    scheme: LabelScheme,
     outputs: Callable[[], Iterable[Sequence[str]]],
 ) -> list[Path]:
-    """Make one file of those of single images: coco.json, chexmask.csv.
+    """Write one file for all images of a run: coco.json, chexmask.csv.
 
     Args:
         folder: the output folder.
-        mark: of a part of the inputs, put after the name.
-        kinds: those of the run.
-        sides: whether they tell right and left apart.
-        outputs: called for each file to make; gives the files of each image that is done,
-            relative to the output folder, in the order that they are to have.
+        run_suffix: of a shard's files, put after the names; empty for a whole run.
+        kinds: the run's kinds of output.
+        scheme: the run's labels.
+        outputs: called once for each file to write; gives the output files of each image,
+            relative to the output folder, in the images' order.
 
     Returns:
-        What was made.
+        The files written.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
-    made: list[Path] = []
+    written: list[Path] = []
     dialects = [kind for kind in ("rle", "contours") if kind in kinds]
     if dialects:
         fragments = (
             {kind: folder / name for kind in dialects for name in names if _is_of(name, kind)}
             for names in outputs()
         )
-        made.append(folder / f"coco{mark}.json")
-        gather_coco(made[-1], dialects, fragments, sides)
+        written.append(folder / f"coco{run_suffix}.json")
+        merge_data_sets(written[-1], dialects, fragments, scheme)
     if "chexmask" in kinds:
         tables = (
             folder / name for names in outputs() for name in names if _is_of(name, "chexmask")
         )
-        made.append(folder / f"chexmask{mark}.csv")
-        gather_chexmask(made[-1], tables)
-    return made
+        written.append(folder / f"chexmask{run_suffix}.csv")
+        merge_tables(written[-1], tables)
+    return written
 
 
-def save(path: Path, segmentation: Segmentation, sides: bool = False) -> None:
-    """Write one segmentation to one file, as what its suffix says.
+def save(path: Path, masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> None:
+    """Write the masks of one radiograph to one file, in the format of its suffix.
 
     Args:
-        path: a label map as .tif or .png, a COCO data set with run lengths as .json, a table like
-            CheXmask's as .csv, a DICOM SEG as .dcm.
-        segmentation: what to write.
-        sides: tell right and left apart.
+        path: a label map as .tif or .png, a COCO data set with run lengths as .json, a table in
+            CheXmask's format as .csv, a DICOM SEG as .dcm.
+        masks: the masks.
+        scheme: the labels to use.
 
     Raises:
-        OutputError: another suffix, it cannot be written, or not of this film.
+        OutputError: another suffix, the format cannot hold the masks, or the file cannot be
+            written.
     """
-    masks = Masks(Path(segmentation.radiograph.source).stem, segmentation, sides)
+    key = Path(masks.radiograph.source).stem
     suffix = path.suffix.lower()
-    if suffix == ".json":
-        save_coco(path, masks, "rle")
-    elif suffix == ".csv":
-        save_chexmask(path, masks)
-    elif suffix == ".dcm":
-        try:
-            save_dicom_seg(path, masks)
-        except NotMade as error:
-            raise OutputError(f"{path}: cannot be written: {error}") from error
-    else:
-        save_labels(path, masks.labels, segmentation.radiograph.spacing)
+    try:
+        if suffix == ".json":
+            (file,) = CocoEncoder("rle", scheme).encode(key, masks)
+            data = file.data
+        elif suffix == ".csv":
+            data = encode_table(key, masks)
+        elif suffix == ".dcm":
+            data = encode_dicom_seg(masks, scheme)
+        elif suffix in LABEL_SUFFIXES:
+            spacing, runs = masks.radiograph.spacing, masks.runs(scheme)
+            data = encode_label_map(masks.label_map(scheme), suffix, spacing, runs)
+        else:
+            raise OutputError(f"{path}: label maps are written as .tif or .png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, data)
+    except NotEncodable as error:
+        raise OutputError(f"{path}: cannot be written: {error}") from error
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _is_of(name: str, kind: str) -> bool:
-    return name.startswith(_KINDS[kind].folder + "/")
+    return name.startswith(_FOLDERS[kind] + "/")

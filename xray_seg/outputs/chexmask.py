@@ -1,4 +1,4 @@
-"""Tables like those of the CheXmask database, for code that reads its files.
+"""Tables in the format of the CheXmask database.
 
 Gaggion N. et al., "CheXmask: a large-scale dataset of anatomical segmentation masks for
 multi-center chest x-ray images", Scientific Data 11:511, 2024. Run lengths are row-major, as pairs
@@ -10,16 +10,18 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from .._util.files import atomic_path, write_bytes
+from .._util.files import atomic_path
 from ..labels import RIGHT_LEFT_LABELS, Structure
-from .mask_set import Masks, naming
+from .encoder import OutputFile
+from .mask_set import MaskSet
 
 _DIALECT = "row-major, 1-based start-length pairs"
-#: Of the database's tables, in their order; no other method judged these masks, and there are no
-#: landmarks, so that three of them stay empty. CheXmask has no clavicles: these come last.
+#: The database's columns, in its order. The two Dice columns and the landmarks stay empty, since
+#: this package has no such values. CheXmask has no clavicles: theirs come last.
 COLUMNS = (
     "Image ID",
     "Dice RCA (Max)",
@@ -37,38 +39,36 @@ COLUMNS = (
 _HEADER = (",".join(COLUMNS) + "\n").encode()
 
 
-def chexmask_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """The table of one image."""
-    return [save_chexmask(Path(stem + ".csv"), masks)]
+@dataclass(frozen=True)
+class CheXmaskEncoder:
+    """A table with the row of one image; lungs and clavicles by side, as in the database."""
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        yield OutputFile(f"chexmask/{key}.csv", encode_table(key, masks))
 
 
-def save_chexmask(path: Path, masks: Masks) -> Path:
-    """Write a table with the row of one image; lungs and clavicles by side, as there.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+def encode_table(key: str, masks: MaskSet) -> bytes:
+    """Encode the header and the row of one image as CSV."""
     from ..kernels import row_major_runs, start_lengths
 
-    whole = Masks(masks.key, masks.segmentation, sides=True) if not masks.sides else masks
-    runs = row_major_runs(whole.labels)
+    labels = masks.label_map(RIGHT_LEFT_LABELS)
+    runs = row_major_runs(labels)
 
-    def told(part: Structure) -> str:
-        return " ".join(map(str, start_lengths(runs, part.label).ravel().tolist()))
+    def run_lengths(structure: Structure) -> str:
+        return " ".join(map(str, start_lengths(runs, structure.label).ravel().tolist()))
 
-    height, width = whole.labels.shape
-    row = {part.name.title(): told(part) for part in RIGHT_LEFT_LABELS.structures}
-    row |= {"Image ID": masks.file_name, "Height": str(height), "Width": str(width)}
+    height, width = labels.shape
+    row = {each.name.title(): run_lengths(each) for each in RIGHT_LEFT_LABELS.structures}
+    row |= {"Image ID": masks.file_name(key), "Height": str(height), "Width": str(width)}
     row["Dialect"] = _DIALECT
     line = io.StringIO(newline="")
     csv.DictWriter(line, COLUMNS, restval="", lineterminator="\n").writerow(row)
-    with naming(path):
-        write_bytes(path, _HEADER + line.getvalue().encode("utf-8", "surrogateescape"))
-    return path
+    return _HEADER + line.getvalue().encode("utf-8", "surrogateescape")
 
 
-def gather_chexmask(path: Path, fragments: Iterable[Path]) -> None:
-    """Make one table of those of single images, without those whose file is gone.
+def merge_tables(path: Path, fragments: Iterable[Path]) -> None:
+    """Join the tables of single images into one; tables that are gone are left out.
 
     Raises:
         OSError: it cannot be written.

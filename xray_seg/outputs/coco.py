@@ -1,8 +1,7 @@
-"""COCO's object segmentation format: one JSON of an image, and one of a whole run.
+"""COCO's object segmentation format: a JSON file per image, and one for a whole run.
 
 Run lengths are in COCO's dialect: column-major, zeros first, compressed by its API's rule.
-Polygons run along the sides of pixels (see ``contours``). Either gives the label map's masks and
-areas back exactly.
+Polygons run along the sides of pixels (see ``polygons``). Both give the masks back exactly.
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .._util.files import atomic_path, write_text
+from .._util.files import atomic_path
 from .._version import __version__
-from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, Structure
-from .mask_set import Masks, naming
+from ..labels import ORGAN_LABELS, LabelScheme, Structure
+from .encoder import OutputFile
+from .mask_set import MaskSet
 
 if TYPE_CHECKING:
     from ..kernels import Moments
@@ -31,69 +32,70 @@ _RIGHT = "right and left are the patient's: the right lung is on the left of the
 Json = dict[str, Any]
 
 
-def coco_json(masks: Masks, dialect: str = "rle") -> Json:
-    """A COCO data set of one image: an annotation for each organ or part that is there.
+@dataclass(frozen=True)
+class CocoEncoder:
+    """A COCO data set of one image.
+
+    Attributes:
+        dialect: of the segmentations, ``rle`` or ``contours``; also the output's folder.
+        scheme: the structures that are categories.
+    """
+
+    dialect: str = "rle"
+    scheme: LabelScheme = ORGAN_LABELS
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        data = json.dumps(coco_json(key, masks, self.dialect, self.scheme)) + "\n"
+        yield OutputFile(f"{self.dialect}/{key}.json", data.encode())
+
+
+def coco_json(
+    key: str, masks: MaskSet, dialect: str = "rle", scheme: LabelScheme = ORGAN_LABELS
+) -> Json:
+    """A COCO data set of one image: an annotation for each structure that was found.
 
     Args:
-        masks: what to tell.
+        key: the input's name in the output folder.
+        masks: the masks.
         dialect: of the segmentations, ``rle`` or ``contours``.
+        scheme: the structures that are categories.
     """
     height, width = masks.labels.shape
-    image = {"id": 1, "file_name": masks.file_name, "height": height, "width": width}
+    image = {"id": 1, "file_name": masks.file_name(key), "height": height, "width": width}
     return {
-        "info": _info((dialect,), masks.sides),
+        "info": _info((dialect,), scheme),
         "licenses": [],
-        "categories": categories(masks.sides),
+        "categories": categories(scheme),
         "images": [image],
-        "annotations": list(_annotations(masks, dialect)),
+        "annotations": list(_annotations(masks, dialect, scheme)),
     }
 
 
-def categories(sides: bool) -> list[Json]:
-    """COCO's categories; an id is the label that the part has in label maps."""
+def categories(scheme: LabelScheme) -> list[Json]:
+    """COCO's categories; an id is the structure's label in label maps."""
     return [
         {
-            "id": part.label,
-            "name": part.name,
-            "supercategory": part.organ.name if sides else "chest",
+            "id": structure.label,
+            "name": structure.name,
+            "supercategory": structure.organ.name if scheme.has_sides else "chest",
         }
-        for part in (RIGHT_LEFT_LABELS if sides else ORGAN_LABELS).structures
+        for structure in scheme.structures
     ]
 
 
-def rle_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """Run lengths of one image."""
-    return [save_coco(Path(stem + ".json"), masks, "rle")]
-
-
-def contours_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """Polygons of one image."""
-    return [save_coco(Path(stem + ".json"), masks, "contours")]
-
-
-def save_coco(path: Path, masks: Masks, dialect: str) -> Path:
-    """Write the COCO data set of one image.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    with naming(path):
-        write_text(path, json.dumps(coco_json(masks, dialect)) + "\n")
-    return path
-
-
-def gather_coco(
-    path: Path, dialects: Sequence[str], fragments: Iterable[dict[str, Path]], sides: bool
+def merge_data_sets(
+    path: Path, dialects: Sequence[str], fragments: Iterable[dict[str, Path]], scheme: LabelScheme
 ) -> None:
-    """Make one COCO data set of those of single images, one after the other.
+    """Join the COCO data sets of single images into one; memory does not grow with their number.
 
     Args:
         path: of the JSON to write.
-        dialects: ``rle``, ``contours`` or both. Where there are run lengths, these are the
-            segmentations, and polygons are told beside them as ``contours``.
-        fragments: of each image, the files by dialect. An image with a file too few, or with one
-            that is gone or tells of other parts, is left out: it was made with other settings.
-        sides: whether the parts are right and left ones.
+        dialects: ``rle``, ``contours`` or both. With both, run lengths are the segmentations, and
+            each annotation has its polygons as ``contours``.
+        fragments: for each image, its files by dialect. An image is left out where a file is
+            missing or was written with another label scheme.
+        scheme: the structures that are categories.
 
     Raises:
         OSError: it cannot be written.
@@ -107,13 +109,13 @@ def gather_coco(
     ):
         file.write('{"images": [')
         for fragment in fragments:
-            found = {name: _read(fragment[name], sides) for name in dialects if name in fragment}
+            found = {name: _read(fragment[name], scheme) for name in dialects if name in fragment}
             if len(found) < len(dialects) or not all(found.values()):
                 continue
             images += 1
             one = found[dialects[0]]
             _write_item(file, {**one["images"][0], "id": images}, images)
-            for several in _side_by_side(found):
+            for several in _join_dialects(found):
                 annotations += 1
                 item = {**several, "id": annotations, "image_id": images}
                 _write_item(later, item, annotations)
@@ -121,9 +123,9 @@ def gather_coco(
         later.seek(0)
         shutil.copyfileobj(later, file)
         head = {
-            "categories": categories(sides),
+            "categories": categories(scheme),
             "licenses": [],
-            "info": _info(dialects, sides),
+            "info": _info(dialects, scheme),
         }
         file.write("],\n" + json.dumps(head)[1:] + "\n")
 
@@ -132,19 +134,19 @@ def _write_item(file: TextIO, item: Json, number: int) -> None:
     file.write((",\n" if number > 1 else "\n") + json.dumps(item))
 
 
-def _read(path: Path, sides: bool) -> Json:
-    """The data set of one image; empty where it is gone, damaged, or of other parts."""
+def _read(path: Path, scheme: LabelScheme) -> Json:
+    """The data set of one image; empty where it is missing, damaged, or of another scheme."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    if not isinstance(found, dict) or found.get("categories") != categories(sides):
+    if not isinstance(found, dict) or found.get("categories") != categories(scheme):
         return {}
     return found
 
 
-def _side_by_side(found: dict[str, Json]) -> Iterator[Json]:
-    """The annotations of one image, each with all that the files tell of it."""
+def _join_dialects(found: dict[str, Json]) -> Iterator[Json]:
+    """The annotations of one image, with run lengths and polygons of each in one."""
     if "rle" not in found:
         yield from found["contours"]["annotations"]
         return
@@ -157,25 +159,25 @@ def _side_by_side(found: dict[str, Json]) -> Iterator[Json]:
         yield {**each, **more}
 
 
-def _info(dialects: Sequence[str], sides: bool) -> Json:
-    told = {dialect: _DIALECTS[dialect] for dialect in dialects}
+def _info(dialects: Sequence[str], scheme: LabelScheme) -> Json:
+    described = {dialect: _DIALECTS[dialect] for dialect in dialects}
     info: Json = {"description": "masks of chest radiographs", "version": f"xray-seg {__version__}"}
-    info["segmentation"] = told.get("rle") or told.get("contours", "")
-    if len(told) > 1:
-        info["contours"] = told["contours"]
-    if sides:
+    info["segmentation"] = described.get("rle") or described.get("contours", "")
+    if len(described) > 1:
+        info["contours"] = described["contours"]
+    if scheme.has_sides:
         info["sides"] = _RIGHT
     return info
 
 
-def _annotations(masks: Masks, dialect: str) -> Iterator[Json]:
+def _annotations(masks: MaskSet, dialect: str, scheme: LabelScheme) -> Iterator[Json]:
     from ..kernels import alternating_counts, coco_string, column_major_runs, moments
     from .polygons import polygons
 
-    labels = masks.labels
-    found = moments(masks.runs, masks.runs.labels)
+    labels, runs = masks.label_map(scheme), masks.runs(scheme)
+    found = moments(runs, runs.labels)
     columns = column_major_runs(labels)
-    present = [part for part in masks.parts if found.area[part.label]]
+    present = [each for each in scheme.structures if found.area[each.label]]
     for number, part in enumerate(present, 1):
         segmentation: Json | list[list[int]]
         if dialect == "contours":

@@ -1,17 +1,17 @@
-"""DICOM segmentation objects (PS3.3, A.51), of films that came as DICOM.
+"""DICOM segmentation objects (PS3.3, A.51), for radiographs that were read from DICOM files.
 
-A SEG belongs to its film's patient and study and refers to it, so here, and nowhere else, the
-patient's name and number are carried over: they are read again from the film's own header. It
-lies on the film pixel by pixel, and says nothing of places and distances but the film's frame of
-reference, where it has one. All in it follows from film, model and masks, so that the same come
-out as the same bytes: its UIDs are digests of these, its dates the film's.
+A SEG belongs to the patient and study of its source image and refers to that image. The patient's
+name and ID are copied into it, read again from the source's header; no other output holds them.
+The masks have the source's rows and columns. No positions are stated, only the source's frame of
+reference, where it has one. The same source, model and masks give the same bytes: UIDs are digests
+of these, and dates are the source's.
 """
 
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from io import BytesIO
@@ -21,11 +21,12 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from .._util.files import write_bytes
+from .._util.warnings import warnings_ignored
 from .._version import __version__
 from ..errors import OutputError
-from ..labels import CLAVICLES, HEART, LUNGS, Structure
-from .mask_set import Masks, NotMade, naming
+from ..labels import CLAVICLES, HEART, LUNGS, ORGAN_LABELS, LabelScheme, Structure
+from .encoder import NotEncodable, OutputFile
+from .mask_set import MaskSet
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation, SegmentDescription
@@ -44,7 +45,7 @@ _SIDES = {
     "": ("51440002", "SCT", "Bilateral"),
 }
 _NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-#: Type 2 in the Patient and General Study modules: to be there, though empty.
+#: Type 2 in the Patient and General Study modules: required, but may be empty.
 _MAY_BE_EMPTY = (
     "PatientID",
     "PatientName",
@@ -56,11 +57,11 @@ _MAY_BE_EMPTY = (
     "StudyTime",
     "ReferringPhysicianName",
 )
-#: None of them has to be there.
+#: None of them is required.
 _OF_THIS_MOMENT = ("InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime")
-#: Dates of the film, the nearest to its making first.
+#: Dates in the source's header, that of the content first.
 _DATES = ("Content", "Acquisition", "Series", "Study")
-#: Where the film lies in a volume, which a projection does not; highdicom would ask for more.
+#: Position in a volume. A projection has none; where it is stated, highdicom requires more of it.
 _PLACES = (
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -79,34 +80,42 @@ def is_available() -> bool:
     return all(find_spec(name) for name in ("highdicom", "pydicom"))
 
 
-def dicom_seg_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """A SEG with a segment for each organ or part."""
-    return [save_dicom_seg(Path(stem + ".dcm"), masks)]
+@dataclass(frozen=True)
+class DicomSegEncoder:
+    """A binary DICOM SEG with a segment for each structure, found or not.
+
+    Attributes:
+        scheme: the structures.
+    """
+
+    scheme: LabelScheme = ORGAN_LABELS
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        yield OutputFile(f"seg/{key}.dcm", encode_dicom_seg(masks, self.scheme))
 
 
-def save_dicom_seg(path: Path, masks: Masks) -> Path:
-    """Write a binary DICOM SEG, with a segment for each organ or part, found or not.
+def encode_dicom_seg(masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> bytes:
+    """Encode a binary DICOM SEG, with a segment for each structure, found or not.
 
     Raises:
-        NotMade: the film was no DICOM file, or its header lacks what a SEG refers to.
-        OutputError: the file cannot be written, or highdicom is not installed.
+        NotEncodable: the radiograph is not a DICOM file, or its header lacks what a SEG refers to.
+        OutputError: highdicom is not installed.
     """
     if not is_available():
-        raise OutputError(f"{path}: to write DICOM SEG: pip install 'xray-seg[dicom-seg]'")
-    source = masks.segmentation.radiograph.source
-    if not masks.segmentation.radiograph.format.startswith("DICOM"):
-        raise NotMade("the film is not a DICOM file")
-    header = _read_header(Path(source))
+        raise OutputError("to write DICOM SEG: pip install 'xray-seg[dicom-seg]'")
+    if not masks.radiograph.format.startswith("DICOM"):
+        raise NotEncodable("the radiograph is not a DICOM file")
+    source = Path(masks.radiograph.source)
+    header = _read_header(source)
     try:
-        data = _encode(_segmentation(header, masks, Path(source)))
+        with warnings_ignored("pydicom", "highdicom"):  # about oddities of the source's header
+            return _encode(_segmentation(header, masks, scheme, source))
     except (OSError, MemoryError):
         raise
     except Exception as error:  # highdicom checks what the header says in many places
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise NotMade(f"the film's header does not allow it: {reason}") from error
-    with naming(path):
-        write_bytes(path, data)
-    return path
+        raise NotEncodable(f"the header does not allow it: {reason}") from error
 
 
 def _read_header(path: Path) -> Dataset:
@@ -115,29 +124,26 @@ def _read_header(path: Path) -> Dataset:
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except OSError as error:
-        raise NotMade(f"the film cannot be read again: {error.strerror or error}") from error
+        raise NotEncodable(f"the file cannot be read again: {error.strerror or error}") from error
     missing = [name for name in _NEEDED if not header.get(name)]
     if missing:
-        raise NotMade(f"the film's header has no {', '.join(missing)}")
+        raise NotEncodable(f"the header has no {', '.join(missing)}")
     if (header.get("Rows"), header.get("Columns")) == (None, None):
-        raise NotMade("the film's header has no size")
+        raise NotEncodable("the header has no size")
     return header
 
 
-def _segmentation(header: Dataset, masks: Masks, path: Path) -> Segmentation:
+def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Path) -> Segmentation:
     import highdicom
     from pydicom.uid import ExplicitVRLittleEndian
 
-    model = masks.segmentation.model
-    described = [_describe(number, part, model) for number, part in enumerate(masks.parts, 1)]
-    planes = np.stack([masks.labels == part.label for part in masks.parts], axis=-1)
-    day, time = _made(header, path)
-    uid = _uids(header, masks)
-    # On oddities of the header, which are the film's; not undone, as other threads write, too.
-    for module in ("pydicom", "highdicom"):
-        warnings.filterwarnings("ignore", module=module)
+    model, labels = masks.model, masks.label_map(scheme)
+    described = [_describe(number, each, model) for number, each in enumerate(scheme.structures, 1)]
+    planes = np.stack([labels == each.label for each in scheme.structures], axis=-1)
+    day, time = _date_and_time(header, path)
+    uid = _uids(header, masks, scheme)
     seg = highdicom.seg.Segmentation(
-        source_images=[_stand_in(header)],
+        source_images=[_source_image(header)],
         pixel_array=planes[None].astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=described,
@@ -158,15 +164,15 @@ def _segmentation(header: Dataset, masks: Masks, path: Path) -> Segmentation:
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
     )
-    if "SpecificCharacterSet" in header:  # whatever it is, as names are copied in it
+    if "SpecificCharacterSet" in header:  # names are copied in this encoding
         seg.SpecificCharacterSet = header.SpecificCharacterSet
-    seg.ContentCreatorName = ""  # of type 2 (PS3.3, 10.9.1): there is no such person
+    seg.ContentCreatorName = ""  # type 2 (PS3.3, 10.9.1): no person created it
     _refer_to(header, seg)
-    _settle(seg, uid("dimensions"))
+    _make_deterministic(seg, uid("dimensions"))
     return seg
 
 
-def _describe(number: int, part: Structure, model: Any) -> SegmentDescription:
+def _describe(number: int, structure: Structure, model: Any) -> SegmentDescription:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription
@@ -181,22 +187,22 @@ def _describe(number: int, part: Structure, model: Any) -> SegmentDescription:
     )
     described = SegmentDescription(
         number,
-        part.name,
+        structure.name,
         CodedConcept(*_ANATOMY),
-        CodedConcept(*_ORGANS[part.organ]),
+        CodedConcept(*_ORGANS[structure.organ]),
         "AUTOMATIC",
         algorithm,
-        display_color=CIELabColor.from_rgb(*part.organ.colour),
+        display_color=CIELabColor.from_rgb(*structure.organ.colour),
     )
-    if part.organ.pieces > 1:
-        side = CodedConcept(*_SIDES[part.side])
+    if structure.organ.pieces > 1:
+        side = CodedConcept(*_SIDES[structure.side])
         kind = described.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = [side]
     return described
 
 
-def _stand_in(header: Dataset) -> Dataset:
-    """The film as highdicom is told of it: one frame, of a class from which it asks no place."""
+def _source_image(header: Dataset) -> Dataset:
+    """The source's header for highdicom: one frame, of a class that requires no position."""
     from copy import deepcopy
 
     from pydicom.valuerep import DA, TM
@@ -220,36 +226,36 @@ def _stand_in(header: Dataset) -> Dataset:
 
 
 def _refer_to(header: Dataset, seg: Dataset) -> None:
-    """Name the film's true class where the SEG refers to it, and of several frames the first."""
+    """Refer to the source by its true SOP class and, if it has several frames, to the first."""
     several = int(header.get("NumberOfFrames") or 1) > 1
 
-    def mend(dataset: Dataset, element: Any) -> None:
+    def update(dataset: Dataset, element: Any) -> None:
         if element.keyword != "ReferencedSOPInstanceUID":
             return
         dataset.ReferencedSOPClassUID = header.SOPClassUID
         if several and "PurposeOfReferenceCodeSequence" in dataset:
             dataset.ReferencedFrameNumber = 1
 
-    seg.walk(mend)
+    seg.walk(update)
 
 
-def _settle(seg: Dataset, dimensions: str) -> None:
-    """Replace what highdicom makes anew each time."""
+def _make_deterministic(seg: Dataset, dimensions: str) -> None:
+    """Replace values that highdicom generates anew each time."""
 
-    def mend(dataset: Dataset, element: Any) -> None:
+    def update(dataset: Dataset, element: Any) -> None:
         if element.keyword == "DimensionOrganizationUID":
             element.value = dimensions
         elif element.keyword in _OF_THIS_MOMENT:
             del dataset[element.tag]
 
-    seg.walk(mend)
+    seg.walk(update)
 
 
-def _uids(header: Dataset, masks: Masks) -> Callable[[str], str]:
-    """By purpose, a UID (PS3.5, B.2) that follows from film, model and masks."""
-    model = masks.segmentation.model
-    names = ",".join(part.name for part in masks.parts)
-    digest = hashlib.sha256(masks.labels.tobytes()).hexdigest()
+def _uids(header: Dataset, masks: MaskSet, scheme: LabelScheme) -> Callable[[str], str]:
+    """A function from a purpose to a UID (PS3.5, B.2) derived from source, model and masks."""
+    model = masks.model
+    names = ",".join(structure.name for structure in scheme.structures)
+    digest = hashlib.sha256(masks.label_map(scheme).tobytes()).hexdigest()
     made_of = [
         __version__,
         model.sha256 if model else "",
@@ -260,8 +266,8 @@ def _uids(header: Dataset, masks: Masks) -> Callable[[str], str]:
     return lambda purpose: f"2.25.{uuid5(NAMESPACE_OID, ' '.join([purpose, *made_of])).int}"
 
 
-def _made(header: Dataset, path: Path) -> tuple[str, str]:
-    """Date and time of the film, as DICOM writes them; of its file where it states no date."""
+def _date_and_time(header: Dataset, path: Path) -> tuple[str, str]:
+    """Date and time of the source as DICOM strings; those of its file where it states none."""
     from pydicom.valuerep import DA, TM
 
     for kind in _DATES:
@@ -277,7 +283,7 @@ def _made(header: Dataset, path: Path) -> tuple[str, str]:
 
 
 def _series_number(header: Dataset) -> int:
-    """The film's and a thousand, so that the two series stand apart in a viewer's list."""
+    """The source's series number plus 1000, so that viewers list the two series apart."""
     try:
         return 1000 + max(0, int(header.get("SeriesNumber") or 0))
     except ValueError:

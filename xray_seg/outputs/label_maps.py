@@ -1,22 +1,22 @@
-"""Label maps, masks of one organ and probabilities, as TIFF or PNG."""
+"""Label maps, masks of single organs, and probabilities, as TIFF or PNG."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from .._util.files import atomic_path, write_bytes
 from ..errors import OutputError
-from ..labels import CLASSES
-from .mask_set import Masks, naming
+from ..labels import CLASSES, ORGAN_LABELS, LabelScheme
+from .encoder import OutputFile
+from .mask_set import MaskSet
 
 if TYPE_CHECKING:
     from ..kernels import Runs
-    from ..segmenter import Segmentation
 
 #: zlib's fastest level, for PNG and probabilities.
 _ZLIB_LEVEL = 1
@@ -25,102 +25,122 @@ _MM_PER_CM = 10
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 
 
-def save_labels(
-    path: Path,
+@dataclass(frozen=True)
+class LabelMapEncoder:
+    """One label map per radiograph.
+
+    Attributes:
+        suffix: ``.tif`` or ``.png``.
+        scheme: the labels to use.
+    """
+
+    suffix: str = ".tif"
+    scheme: LabelScheme = ORGAN_LABELS
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        spacing, runs = masks.radiograph.spacing, masks.runs(self.scheme)
+        data = encode_label_map(masks.label_map(self.scheme), self.suffix, spacing, runs)
+        yield OutputFile(f"labels/{key}{self.suffix}", data)
+
+
+@dataclass(frozen=True)
+class OrganMaskEncoder:
+    """A mask of 0 and 255 for each structure of a label scheme.
+
+    Attributes:
+        suffix: ``.tif`` or ``.png``.
+        scheme: the structures.
+    """
+
+    suffix: str = ".tif"
+    scheme: LabelScheme = ORGAN_LABELS
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        labels = masks.label_map(self.scheme)
+        for structure in self.scheme.structures:
+            mask = np.where(labels == structure.label, np.uint8(255), np.uint8(0))
+            data = encode_label_map(mask, self.suffix, masks.radiograph.spacing)
+            name = structure.name.replace(" ", "-")
+            yield OutputFile(f"organs/{key}.{name}{self.suffix}", data)
+
+
+@dataclass(frozen=True)
+class ProbabilityEncoder:
+    """A plane for each class of the network, which does not tell right from left."""
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        yield OutputFile(f"probabilities/{key}.tif", encode_probabilities(masks))
+
+
+def encode_label_map(
     labels: npt.NDArray[np.uint8],
+    suffix: str,
     spacing: tuple[float, float] | None = None,
     runs: Runs | None = None,
-) -> None:
-    """Write an (H, W) uint8 map as TIFF (with its resolution, where known) or PNG.
+) -> bytes:
+    """Encode an (H, W) uint8 map as TIFF, with its resolution where known, or as PNG.
 
     Args:
-        path: its suffix, one of LABEL_SUFFIXES, tells which.
         labels: the map.
+        suffix: one of LABEL_SUFFIXES, in any case.
         spacing: (row, column) distance of pixel centres in mm.
-        runs: of the map, where they are known.
+        runs: the runs of the map, where they are known.
 
     Raises:
-        OutputError: another suffix, or the file cannot be written.
+        OutputError: another suffix.
     """
-    if path.suffix.lower() not in LABEL_SUFFIXES:
-        raise OutputError(f"{path}: label maps are written as .tif or .png")
-    with naming(path):
-        if path.suffix.lower() == ".png":
-            import imagecodecs
+    if suffix.lower() not in LABEL_SUFFIXES:
+        raise OutputError(f"label maps are written as .tif or .png, not as {suffix!r}")
+    if suffix.lower() == ".png":
+        import imagecodecs
 
-            write_bytes(path, imagecodecs.png_encode(labels, level=_ZLIB_LEVEL))
-        else:
-            from ..kernels import deflate, find_runs
+        return bytes(imagecodecs.png_encode(labels, level=_ZLIB_LEVEL))
+    from ..kernels import deflate, find_runs
 
-            _write_tiff(path, labels, [deflate(runs or find_runs(labels))], spacing)
+    return _encode_tiff(labels, [deflate(runs or find_runs(labels))], spacing)
 
 
-def save_probabilities(path: Path, segmentation: Segmentation) -> None:
-    """Write (4, H, W) uint16 probabilities in 65535ths at the radiograph's resolution, as TIFF.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
+def encode_probabilities(masks: MaskSet) -> bytes:
+    """Encode (4, H, W) uint16 probabilities in 65535ths at the radiograph's resolution, as TIFF."""
     import imagecodecs
 
     from ..kernels import upsample_plane
 
-    planes = np.empty((CLASSES, *segmentation.labels.shape), np.uint16)
+    planes = np.empty((CLASSES, *masks.labels.shape), np.uint16)
     for label in range(CLASSES):
-        plane = upsample_plane(segmentation.probabilities[..., label], segmentation.labels.shape)
+        plane = upsample_plane(masks.probabilities[..., label], masks.labels.shape)
         planes[label] = np.clip(plane * 65535 + 0.5, 0, 65535)
     # zlib-ng is several times as fast as what tifffile would call.
     encode = imagecodecs.zlibng_encode if imagecodecs.ZLIBNG.available else imagecodecs.zlib_encode
     strips = (bytes(encode(plane, level=_ZLIB_LEVEL)) for plane in planes)
-    with naming(path):
-        _write_tiff(path, planes, strips, segmentation.radiograph.spacing)
+    return _encode_tiff(planes, strips, masks.radiograph.spacing)
 
 
-def labels_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """One label map."""
-    path = Path(stem + suffix)
-    save_labels(path, masks.labels, masks.segmentation.radiograph.spacing, masks.runs)
-    return [path]
-
-
-def organs_kind(stem: str, suffix: str, masks: Masks) -> Iterator[Path]:
-    """A mask of 0 and 255 for each organ or part."""
-    for part in masks.parts:
-        path = Path(f"{stem}.{part.name.replace(' ', '-')}{suffix}")
-        mask = np.where(masks.labels == part.label, np.uint8(255), np.uint8(0))
-        save_labels(path, mask, masks.segmentation.radiograph.spacing)
-        yield path
-
-
-def probabilities_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """A plane for each class of the network, which does not tell right from left."""
-    path = Path(stem + ".tif")
-    save_probabilities(path, masks.segmentation)
-    return [path]
-
-
-def _write_tiff(
-    path: Path,
+def _encode_tiff(
     planes: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
     strips: Iterable[bytes],
     spacing: tuple[float, float] | None,
-) -> None:
-    """Planes whose zlib streams are given, a strip each."""
+) -> bytes:
+    """Encode planes whose zlib streams are given, one strip per plane."""
     import tifffile
 
     # TIFF 6.0, section 8: pixels per centimetre, along columns first.
     resolution = (_MM_PER_CM / spacing[1], _MM_PER_CM / spacing[0]) if spacing else None
-    with atomic_path(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            iter(strips),
-            shape=planes.shape,
-            dtype=planes.dtype,
-            photometric="minisblack",
-            compression="zlib",
-            rowsperstrip=planes.shape[-2],
-            resolution=resolution,
-            resolutionunit="CENTIMETER" if resolution else None,
-            metadata=None,
-            software=False,
-        )
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        iter(strips),
+        shape=planes.shape,
+        dtype=planes.dtype,
+        photometric="minisblack",
+        compression="zlib",
+        rowsperstrip=planes.shape[-2],
+        resolution=resolution,
+        resolutionunit="CENTIMETER" if resolution else None,
+        metadata=None,
+        software=False,
+    )
+    return buffer.getvalue()

@@ -1,82 +1,90 @@
-"""What is written of one segmentation, whatever the format."""
+"""The masks of one radiograph, as outputs take them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OutputError
-from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, Structure
+from ..analysis.measurements import Measurements, measure_sides
+from ..analysis.quality import Quality, assess
+from ..labels import LabelScheme
+from ..models.model_folder import Model
+from ..postprocessing.laterality import Sides, find_sides, sides_of, split_sides
+from ..radiograph import Radiograph
+from .grey import OVERLAY_SIDE, render_grey
 
 if TYPE_CHECKING:
     from ..kernels import Runs
-    from ..segmenter import Segmentation
 
 
-@dataclass(frozen=True)
-class Masks:
-    """A segmentation under the name that it has in the output folder.
+@dataclass(frozen=True, eq=False)
+class MaskSet:
+    """The masks of one radiograph, and what follows from them, computed when first needed.
 
     Attributes:
-        key: relative path without suffix, by which the input is known there.
-        segmentation: what to write.
-        sides: whether right and left are told apart.
-        lines: whether a picture shows the lines of the cardiothoracic ratio.
+        radiograph: the radiograph, with ``inverted`` decided.
+        labels: (H, W) uint8 label map with ORGAN_LABELS, at the radiograph's resolution.
+        probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers.
+        model: the weights used, where known.
+        known_runs: the runs of ``labels``, where they are known already.
     """
 
-    key: str
-    segmentation: Segmentation
-    sides: bool = False
-    lines: bool = False
+    radiograph: Radiograph
+    labels: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+    model: Model | None = None
+    known_runs: Runs | None = field(default=None, repr=False)
 
-    @property
-    def parts(self) -> tuple[Structure, ...]:
-        """What the label map may hold."""
-        return (RIGHT_LEFT_LABELS if self.sides else ORGAN_LABELS).structures
-
-    @cached_property
-    def labels(self) -> npt.NDArray[np.uint8]:
-        """(H, W) label map of organs, or of parts."""
-        if not self.sides:
-            return self.segmentation.labels
-        from ..postprocessing.laterality import split_sides
-
-        return split_sides(self.segmentation.labels, self.segmentation.sides)
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what was computed from them is computed again after unpickling."""
+        names = ("radiograph", "labels", "probabilities", "model", "known_runs")
+        return {name: self.__dict__[name] for name in names}
 
     @cached_property
-    def runs(self) -> Runs:
-        """Of ``labels``."""
+    def sides(self) -> Sides:
+        """Right and left, told apart."""
+        return sides_of(self.known_runs) if self.known_runs else find_sides(self.labels)
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
+        return measure_sides(self.sides, self.radiograph.spacing, self.radiograph.pixels)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """Predicted Dice and warnings, without a reference."""
+        return assess(self.radiograph, self.labels, self.probabilities)
+
+    @cached_property
+    def grey(self) -> npt.NDArray[np.uint8]:
+        """(h, w) uint8 picture of the radiograph, as large as overlays are."""
+        return render_grey(self.radiograph, OVERLAY_SIDE)
+
+    @cached_property
+    def _right_left_labels(self) -> npt.NDArray[np.uint8]:
+        return split_sides(self.labels, self.sides)
+
+    def label_map(self, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
+        """(H, W) uint8 label map with the labels of a scheme."""
+        return self._right_left_labels if scheme.has_sides else self.labels
+
+    def runs(self, scheme: LabelScheme) -> Runs:
+        """The runs of the label map with the labels of a scheme."""
         from ..kernels import find_runs, relabelled
 
-        if self.sides:
-            sides = self.segmentation.sides
-            return relabelled(sides.runs, sides.parts)
-        return self.segmentation.runs or find_runs(self.labels)
+        if scheme.has_sides:
+            return relabelled(self.sides.runs, self.sides.parts)
+        return self.known_runs or find_runs(self.labels)
 
-    @property
-    def file_name(self) -> str:
-        """The film's own name below the folder that was given, with forward slashes."""
-        return (
-            PurePosixPath(self.key).parent / Path(self.segmentation.radiograph.source).name
-        ).as_posix()
+    def file_name(self, key: str) -> str:
+        """The radiograph's file name below the input folder, with forward slashes.
 
-
-class NotMade(Exception):
-    """A format cannot hold this film's masks, and why; the others can."""
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Make the folder; turn an OSError of the block into an OutputError that names the file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        Args:
+            key: the input's name in the output folder, a relative path without suffix.
+        """
+        return (PurePosixPath(key).parent / Path(self.radiograph.source).name).as_posix()

@@ -1,16 +1,15 @@
-"""A segmentation as a notebook shows it: its overlay, measurements and doubts."""
+"""HTML that a notebook shows for a segmentation: overlay, measurements and warnings."""
 
 from __future__ import annotations
 
 import base64
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from ..analysis.measurements import column_name
 from ..labels import ORGANS
-
-if TYPE_CHECKING:
-    from ..segmenter import Segmentation
+from .grey import render_grey
+from .mask_set import MaskSet
+from .overlay import render_overlay
 
 #: Longer side of the picture in pixels, and its JPEG quality: a notebook keeps it in its file.
 _SIDE, _JPEG_QUALITY = 420, 80
@@ -36,40 +35,40 @@ _PAGE = """\
 """
 
 
-def card(segmentation: Segmentation) -> str:
-    """HTML of a segmentation, complete in itself; whatever a file name holds is escaped."""
+def render_card(masks: MaskSet) -> str:
+    """Self-contained HTML of the masks of one radiograph; file names are escaped."""
     import imagecodecs
     from jinja2 import Environment
 
-    picture = segmentation.overlay(_SIDE, measurements=True)
-    measured, quality = segmentation.measurements, segmentation.quality
-    height, width = segmentation.radiograph.shape
+    measured, quality = masks.measurements, masks.quality
+    picture = render_overlay(render_grey(masks.radiograph, _SIDE), masks.labels, measured)
+    height, width = masks.radiograph.shape
     ratio = measured.cardiothoracic_ratio
     return (
         Environment(autoescape=True)
         .from_string(_PAGE)
         .render(
             jpeg=base64.b64encode(imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY)).decode(),
-            name=PurePath(segmentation.radiograph.source).name,
+            name=PurePath(masks.radiograph.source).name,
             width=width,
             height=height,
             organs=[
                 (
                     organ.name,
                     "rgb({}, {}, {})".format(*organ.colour),
-                    _area(segmentation, organ.name),
+                    _area(masks, organ.name),
                     f"{quality.predicted_dice[organ.name]:.2f}",
                 )
                 for organ in ORGANS
             ],
             ratio=measured.reasons["cardiothoracic_ratio"] if ratio is None else f"{ratio:.3f}",
-            doubts=(*segmentation.radiograph.notes, *quality.flags),
+            doubts=(*masks.radiograph.notes, *quality.flags),
         )
     )
 
 
-def _area(segmentation: Segmentation, organ: str) -> str:
-    measured = segmentation.measurements
+def _area(masks: MaskSet, organ: str) -> str:
+    measured = masks.measurements
     cm2, pixels = (measured[column_name(organ, f"area_{unit}")] for unit in ("cm2", "px"))
     if pixels is None:
         return "not found"

@@ -1,23 +1,19 @@
-"""The picture by which a person judges masks."""
+"""Overlays: the radiograph under its coloured, outlined organs."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from .._util.files import write_bytes
 from ..analysis.measurements import Measurements
-from ..labels import RIGHT_LEFT_LABELS
-from ..preprocessing.letterbox import shape_within
-from ..preprocessing.normalisation import BLACK_PERCENTILE, WHITE_PERCENTILE
-from ..radiograph import Radiograph
+from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, LabelScheme
 from .annotations import draw_measurements
-from .mask_set import Masks, naming
+from .encoder import OutputFile
+from .mask_set import MaskSet
 
-#: Longer side of an overlay in pixels: enough to judge a mask, small enough to leaf through.
-OVERLAY_SIDE = 1024
 OVERLAY_OPACITY = 0.3
 _JPEG_QUALITY = 85
 
@@ -46,27 +42,23 @@ def render_overlay(
     return picture
 
 
-def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
-    """(h, w) uint8 picture of a radiograph as it is shown, its longer side ``longest`` at most."""
-    from ..kernels import area_mean, stretch
+@dataclass(frozen=True)
+class OverlayEncoder:
+    """The overlay of a radiograph as JPEG.
 
-    grey = area_mean(radiograph.pixels, shape_within(radiograph.shape, longest))
-    low, high = np.percentile(grey[::4, ::4], (BLACK_PERCENTILE, WHITE_PERCENTILE))
-    return stretch(grey, high, low) if radiograph.inverted else stretch(grey, low, high)
-
-
-def overlay_kind(stem: str, suffix: str, masks: Masks) -> list[Path]:
-    """The overlay as JPEG.
-
-    Raises:
-        OutputError: the file cannot be written.
+    Attributes:
+        scheme: the labels whose outlines are drawn.
+        show_ratio: draw the lines of the cardiothoracic ratio, and its value.
     """
-    import imagecodecs
 
-    path = Path(stem + ".jpg")
-    with naming(path):
-        film = masks.segmentation
-        measures = film.measurements if masks.lines else None
-        picture = render_overlay(film.grey, masks.labels, measures)
-        write_bytes(path, imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY))
-    return [path]
+    scheme: LabelScheme = ORGAN_LABELS
+    show_ratio: bool = False
+
+    def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
+        """See Encoder."""
+        import imagecodecs
+
+        measures = masks.measurements if self.show_ratio else None
+        picture = render_overlay(masks.grey, masks.label_map(self.scheme), measures)
+        data = imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY)
+        yield OutputFile(f"overlay/{key}.jpg", bytes(data))

@@ -1,9 +1,8 @@
-"""The stages of a batch with readers and writers in processes of their own, for many films.
+"""Processes that read and write, around one engine in this process; for many inputs.
 
-In threads of one process they take turns at Python's interpreter, which holds them up more the
-more there are of them; and a decoder that crashes takes everything with it. Here it costs a
-process that is replaced, and at worst the one film. Processes take about a second to start, so
-few films are better served by the threads of ``stages``.
+Threads of one process take turns at Python's interpreter, which costs more the more of them there
+are, and a decoder that crashes ends them all. Here a crash costs one process, which is replaced,
+and at worst one input. Processes take about a second to start, so few inputs are faster in threads.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -22,30 +21,26 @@ from pathlib import Path
 from pickle import UnpicklingError
 from signal import Signals
 
-import numpy as np
-import numpy.typing as npt
-
 from ..._util.concurrency import available_cores
 from ...errors import XraySegError
-from ...segmenter import Segmenter
-from ..journal import Record, failed_row
-from ..options import BatchOptions, Summary
-from .threads import Todo, predict
-from .worker import Job, Read, Slots, Write
+from ..job import BatchJob
+from ..ledger import Recorder
+from ..stages import Failure, Grids, Result, Task, predict
+from .worker import ReadCommand, Slots, Start, WriteCommand
 
-#: Whether there is memory without a file to share, and a death signal to end with the parent.
+#: Anonymous shared memory and a signal at the parent's death are Linux's.
 AVAILABLE = sys.platform == "linux"
 #: Processes at most, unless more are asked for: each takes some 150 MB.
 _MOST = 16
-#: Films that each has before it, so that it never waits for the engine's process.
-_AHEAD = 3
-#: A film that ends so many processes is given up.
+#: Commands queued for each process, so that it never waits for the engine's process.
+_QUEUED = 3
+#: An input that ends so many processes is given up.
 _DEATHS = 2
-#: How long the film at hand may take once a run is interrupted.
+#: Seconds that the input at hand may take once a run is interrupted.
 _PATIENCE_S = 30.0
 
-#: Of workers: one thread; and films' memory is kept for the next film (mallopt(3)), since the
-#: kernel clears what it hands out, which takes longer than to decode a film.
+#: Environment of workers: one thread, and freed image memory is kept for the next image
+#: (mallopt(3)), since the kernel clears new memory, which takes longer than decoding an image.
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
@@ -54,38 +49,37 @@ _ENVIRONMENT = {
 }
 
 
-def run_in_processes(
-    todo: Iterator[Todo],
-    out: Path,
-    segmenter: Segmenter,
-    options: BatchOptions,
-    summary: Summary,
-    settle: Callable[[Record], None],
-) -> None:
-    """Read and write in processes, predict in this one; otherwise as ``stages.run_stages``.
+class ProcessExecutor:
+    """Reads and writes in processes, predicts in this one."""
 
-    Raises:
-        XraySegError: the processes cannot start.
-    """
-    size = segmenter.engine.size
-    step = options.batch_size or segmenter.engine.batch_size
-    count = options.workers or min(available_cores(), _MOST)
-    crew = _Crew(Job(out, segmenter.model, options, size, 2 * step + _AHEAD * count), count)
-    try:
-        while crew.feed(todo):
-            due = len(crew.fitted) >= (1 if crew.has_read_all else step)
-            for record in crew.hear(not due):
-                settle(record)
-            if due:
-                batch = [crew.fitted.popleft() for _ in range(min(step, len(crew.fitted)))]
-                began = time.perf_counter()
-                outcomes = predict(segmenter, [crew.slots.grids[slot] for slot in batch])
-                summary.engine_seconds += time.perf_counter() - began
-                for slot, outcome in zip(batch, outcomes, strict=True):
-                    crew.write(slot, outcome)
-    finally:
-        for record in crew.dismiss():  # after an interruption: what was finished is kept
-            settle(record)
+    def run(self, job: BatchJob, pending: Iterator[Task], ledger: Recorder) -> None:
+        """See Executor.
+
+        Raises:
+            XraySegError: the processes cannot start.
+        """
+        if job.engine is None:
+            raise ValueError("the job has no engine")
+        count = job.options.workers or min(available_cores(), _MOST)
+        pool = _WorkerPool(job, count)
+        try:
+            while pool.feed(pending):
+                due = len(pool.prepared) >= (1 if pool.has_read_all else job.batch_size)
+                for result in pool.receive(wait_for_one=not due):
+                    ledger.record(result)
+                if due:
+                    batch = [
+                        pool.prepared.popleft()
+                        for _ in range(min(job.batch_size, len(pool.prepared)))
+                    ]
+                    began = time.perf_counter()
+                    outcomes = predict(job.engine, [pool.slots.grids[slot] for slot in batch])
+                    ledger.add_engine_seconds(time.perf_counter() - began)
+                    for slot, outcome in zip(batch, outcomes, strict=True):
+                        pool.write(slot, outcome)
+        finally:
+            for result in pool.close():  # after an interruption: what was finished is kept
+                ledger.record(result)
 
 
 @dataclass
@@ -94,101 +88,103 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     pipe: Connection
-    asked: deque[int] = field(default_factory=deque)
+    unanswered: deque[int] = field(default_factory=deque)
     is_ready: bool = False
 
 
-class _Crew:
-    """The processes, and which film is where.
+class _WorkerPool:
+    """The processes, and which of them has which input.
 
     Attributes:
-        slots: what they share.
-        fitted: slots with a grid that waits for the engine.
-        has_read_all: whether nothing is being read, or left to read.
+        slots: the memory shared with the processes.
+        prepared: slots with a grid that waits for the engine.
+        has_read_all: whether no input is being read or left to read.
     """
 
-    def __init__(self, job: Job, count: int) -> None:
-        self._job = job
+    def __init__(self, job: BatchJob, count: int) -> None:
+        slots = 2 * job.batch_size + _QUEUED * count
+        self._start_command = Start(job.for_worker(), slots)
         self._memory = os.memfd_create("xrayseg")
-        self.slots = Slots(self._memory, job.slots, job.size)
-        self.fitted: deque[int] = deque()
+        self.slots = Slots(self._memory, slots, job.size)
+        self.prepared: deque[int] = deque()
         self.has_read_all = False
-        self._free = list(range(job.slots))
-        self._films: dict[int, tuple[_Worker, Todo]] = {}
+        self._free = list(range(slots))
+        self._assigned: dict[int, tuple[_Worker, Task]] = {}
         self._reading: set[int] = set()
-        self._again: deque[Todo] = deque()
+        self._retries: deque[Task] = deque()
         self._deaths: Counter[str] = Counter()
-        self._lost: list[Record] = []
+        self._given_up: list[Result] = []
         self._workers = [self._start() for _ in range(count)]
 
-    def feed(self, todo: Iterator[Todo]) -> bool:
-        """Have films read while there is room; whether any are under way."""
+    def feed(self, pending: Iterator[Task]) -> bool:
+        """Have inputs read while there are free slots; returns whether any are under way."""
         self.has_read_all = False
         while self._free:
-            film = self._again.popleft() if self._again else next(todo, None)
-            if film is None:
+            task = self._retries.popleft() if self._retries else next(pending, None)
+            if task is None:
                 self.has_read_all = not self._reading
                 break
-            worker = min(self._workers, key=lambda each: len(each.asked))
+            worker = min(self._workers, key=lambda each: len(each.unanswered))
             slot = self._free.pop()
-            self._films[slot] = worker, film
+            self._assigned[slot] = worker, task
             self._reading.add(slot)
-            self._send(worker, Read(slot, *film))
-        return bool(self._films or self._lost)
+            self._send(worker, ReadCommand(slot, task))
+        return bool(self._assigned or self._given_up)
 
-    def hear(self, patiently: bool) -> Iterator[Record]:
-        """Records of films that are finished, or lost; waits for an answer where none is there."""
+    def receive(self, *, wait_for_one: bool) -> Iterator[Result]:
+        """Results of inputs that are finished or given up."""
         pipes = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(pipes), None if patiently and not self._lost else 0):
+        timeout = None if wait_for_one and not self._given_up else 0
+        for pipe in wait(list(pipes), timeout):
             yield from self._answers(pipes[pipe])  # type: ignore[index]
-        while self._lost:
-            yield self._lost.pop()
+        while self._given_up:
+            yield self._given_up.pop()
 
-    def write(self, slot: int, outcome: npt.NDArray[np.float32] | str) -> None:
-        """Have a film's masks written, or the engine's failure noted."""
-        if not isinstance(outcome, str):
+    def write(self, slot: int, outcome: Grids | Failure) -> None:
+        """Have the masks of an input written, or the engine's failure recorded."""
+        failure = outcome if isinstance(outcome, Failure) else None
+        if not isinstance(outcome, Failure):
             self.slots.probabilities[slot] = outcome
-        failure = outcome if isinstance(outcome, str) else ""
-        self._send(self._films[slot][0], Write(slot, failure))
+        self._send(self._assigned[slot][0], WriteCommand(slot, failure))
 
-    def dismiss(self) -> list[Record]:
-        """End all processes, each after the film at hand; records of what they finished."""
+    def close(self) -> list[Result]:
+        """End all processes, each after the input at hand; returns what they finished."""
         for worker in self._workers:
             worker.process.terminate()
-        records = []
+        results = []
         until = time.monotonic() + _PATIENCE_S
         for worker in self._workers:
             with suppress(EOFError, OSError, UnpicklingError):
                 while worker.pipe.poll(max(0.0, until - time.monotonic())):
-                    _, record = worker.pipe.recv()
-                    if record is not None:
-                        records.append(record)
+                    _, result = worker.pipe.recv()
+                    if result is not None:
+                        results.append(result)
             worker.pipe.close()
             worker.process.kill()
             worker.process.wait()
         os.close(self._memory)
-        return records
+        return results
 
-    def _answers(self, worker: _Worker) -> Iterator[Record]:
+    def _answers(self, worker: _Worker) -> Iterator[Result]:
         try:
             while worker.pipe.poll():
-                slot, record = worker.pipe.recv()
+                slot, result = worker.pipe.recv()
                 if slot < 0:
                     worker.is_ready = True
                     continue
-                worker.asked.popleft()
+                worker.unanswered.popleft()
                 self._reading.discard(slot)
-                if record is None:
-                    self.fitted.append(slot)
+                if result is None:
+                    self.prepared.append(slot)
                 else:
-                    del self._films[slot]
+                    del self._assigned[slot]
                     self._free.append(slot)
-                    yield record
+                    yield result
         except (EOFError, OSError):
             self._replace(worker)
 
-    def _send(self, worker: _Worker, command: Read | Write) -> None:
-        worker.asked.append(command.slot)
+    def _send(self, worker: _Worker, command: ReadCommand | WriteCommand) -> None:
+        worker.unanswered.append(command.slot)
         # A worker that has died is noticed when its pipe is read.
         with suppress(OSError):
             worker.pipe.send(command)
@@ -199,7 +195,7 @@ class _Crew:
         root = str(Path(__file__).parents[3])
         code = (
             f"import sys; sys.path.append({root!r}); "
-            f"from xray_seg.batch.executors.worker import serve; "
+            "from xray_seg.batch.executors.worker import serve; "
             f"serve({theirs.fileno()}, {self._memory}, {os.getpid()})"
         )
         process = subprocess.Popen(  # noqa: S603
@@ -207,38 +203,38 @@ class _Crew:
             stdin=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(), self._memory),
             env={**os.environ, **_ENVIRONMENT},
-            process_group=0,  # Ctrl-C is this process's to answer
+            process_group=0,  # Ctrl-C is handled by this process
         )
         theirs.close()
         worker = _Worker(process, ours)
         with suppress(OSError):
-            ours.send(self._job)
+            ours.send(self._start_command)
         return worker
 
     def _replace(self, worker: _Worker) -> None:
-        """Put another in the place of one that has died; its films are read once more."""
+        """Replace a dead worker and requeue its inputs."""
         worker.pipe.close()
         status = worker.process.wait()
         if not worker.is_ready:
             raise XraySegError(
-                f"a process that reads and writes films ended as it started (status {status})"
+                f"a process that reads and writes images ended as it started (status {status})"
             )
-        guilty = worker.asked[0] if worker.asked else None
-        for slot in [slot for slot, film in self._films.items() if film[0] is worker]:
-            _, (item, fingerprint) = self._films.pop(slot)
+        guilty = worker.unanswered[0] if worker.unanswered else None
+        for slot in [slot for slot, (whose, _) in self._assigned.items() if whose is worker]:
+            _, task = self._assigned.pop(slot)
             self._reading.discard(slot)
             self._free.append(slot)
-            if slot in self.fitted:
-                self.fitted.remove(slot)
-            self._deaths[item.key] += slot == guilty
-            if self._deaths[item.key] < _DEATHS:
-                self._again.append((item, fingerprint))
+            if slot in self.prepared:
+                self.prepared.remove(slot)
+            self._deaths[task.item.key] += slot == guilty
+            if self._deaths[task.item.key] < _DEATHS:
+                self._retries.append(task)
                 continue
             reason = (
-                f"{item.path}: ended the process that worked on it, {_DEATHS} times "
+                f"{task.item.path}: ended the process that worked on it, {_DEATHS} times "
                 f"({_cause(status)}); it may be damaged, or need more memory than there is"
             )
-            self._lost.append(Record(item.key, fingerprint, failed_row(item.path, reason)))
+            self._given_up.append(task.failed(reason))
         self._workers[self._workers.index(worker)] = self._start()
 
 

@@ -1,7 +1,7 @@
-"""A process that reads films and writes their masks, for ``crew``, which has the engine.
+"""A process that reads images and writes their masks, for ``processes``, which has the engine.
 
-Commands come through a pipe and are done in their order; each gets one answer. Grids and
-probabilities lie in memory that both sides see; a film's pixels stay here between the two.
+Commands come through a pipe, are done in order, and get one answer each. Grids and probabilities
+lie in memory that both sides share. An image's pixels stay here between reading and writing.
 """
 
 from __future__ import annotations
@@ -13,55 +13,46 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...labels import CLASSES
-from ...models.model_folder import Model
-from ..inputs import Input
-from ..options import BatchOptions
-from .threads import NICE, Ready, finish, load_kernels, prepare, unread
+from ..job import BatchJob
+from ..stages import Failure, Prepared, Result, Task, finish, load_kernels, prepare
+from .threads import NICE
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True)
-class Job:
-    """What all films have in common.
+class Start:
+    """The first message to a worker.
 
     Attributes:
-        out: the output folder.
-        model: that they are segmented with.
-        options: of the batch.
-        size: side of the grid.
-        slots: films under way at most.
+        job: the batch, without its inputs and engine.
+        slots: inputs under way at most.
     """
 
-    out: Path
-    model: Model
-    options: BatchOptions
-    size: int
+    job: BatchJob
     slots: int
 
 
 @dataclass(frozen=True)
-class Read:
-    """Lay a film on the grid of a slot; the answer is None, or a record of why not."""
+class ReadCommand:
+    """Lay an input on the grid of a slot; the answer is None, or the result of a failure."""
 
     slot: int
-    item: Input
-    fingerprint: str
+    task: Task
 
 
 @dataclass(frozen=True)
-class Write:
-    """Write the masks of the film in a slot, or note the engine's failure; answered by a record."""
+class WriteCommand:
+    """Write the masks of the input in a slot, or record the engine's failure."""
 
     slot: int
-    failure: str
+    failure: Failure | None
 
 
 class Slots:
@@ -86,12 +77,12 @@ class Slots:
 
 
 def serve(channel: int, memory: int, parent: int) -> None:
-    """Be a worker until the other side closes the pipe, or until SIGTERM and the film at hand.
+    """Work until the other side closes the pipe, or until SIGTERM and the command at hand.
 
     Args:
-        channel: file descriptor of the pipe; a Job comes first.
+        channel: file descriptor of the pipe; a Start comes first.
         memory: file descriptor of the slots.
-        parent: process that has the other end.
+        parent: ID of the process that has the other end.
     """
     _die_with(parent)
     working = stopping = False
@@ -106,39 +97,39 @@ def serve(channel: int, memory: int, parent: int) -> None:
     with suppress(OSError):
         os.nice(NICE)
     with Connection(channel) as pipe, suppress(EOFError, ConnectionError):
-        job = pipe.recv()
-        answer = _worker(job, Slots(memory, job.slots, job.size))
+        start = pipe.recv()
+        worker = _Worker(start, Slots(memory, start.slots, start.job.size))
         pipe.send((-1, None))  # ready
         while not stopping:
             command = pipe.recv()
             working = True
-            pipe.send((command.slot, answer(command)))
+            pipe.send((command.slot, worker.do(command)))
             working = False
 
 
-def _worker(job: Job, slots: Slots) -> Any:
-    load_kernels()
-    under_way: dict[int, Ready] = {}
+class _Worker:
+    """Does commands; keeps each input's pixels between reading and writing."""
 
-    def answer(command: Read | Write) -> Any:
+    def __init__(self, start: Start, slots: Slots) -> None:
+        load_kernels()
+        self._job, self._slots = start.job, slots
+        self._prepared: dict[int, Prepared] = {}
+
+    def do(self, command: ReadCommand | WriteCommand) -> Result | None:
         slot = command.slot
-        if isinstance(command, Read):
-            ready = prepare(command.item, command.fingerprint, job.size, job.options)
-            if ready.fitted is None:
-                return unread(ready)
-            slots.grids[slot] = ready.fitted.grid
-            under_way[slot] = ready
+        if isinstance(command, ReadCommand):
+            prepared = prepare(self._job, command.task)
+            if prepared.model_input is None:
+                return prepared.failure
+            self._slots.grids[slot] = prepared.model_input.grid
+            self._prepared[slot] = prepared
             return None
-        ready = under_way.pop(slot)
-        assert ready.fitted is not None  # noqa: S101 - for the type checker
-        outcome = command.failure or slots.probabilities[slot]
-        return finish(ready, ready.fitted, outcome, job.model, job.out, job.options)
-
-    return answer
+        outcome = command.failure or self._slots.probabilities[slot]
+        return finish(self._job, self._prepared.pop(slot), outcome)
 
 
 def _die_with(parent: int) -> None:
-    """End when the parent does, even if it is killed: nothing may be written after it."""
+    """End when the parent does, even if it is killed, so that nothing is written after that."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         raise SystemExit

@@ -1,4 +1,4 @@
-"""report.html: one page, of one file, to look through what a batch made, worst first."""
+"""report.html: one self-contained page to review a batch, worst radiographs first."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .fragment import fragment_path as fragment_path
 from .fragment import save_fragment as save_fragment
 from .histogram import Distributions
 
-#: Films on the page at most, the worst; each takes about 13 KB of it.
+#: Radiographs on the page at most, the worst ones; each takes about 13 KB.
 MOST = 5000
-#: Films in one piece of data: the page reads them one after the other.
+#: Radiographs in one piece of data: the page reads the pieces one after the other.
 _PIECE = 100
-#: Columns that the page shows elsewhere, or that say nothing to a person.
+#: Columns that the page shows elsewhere or leaves out.
 _ASIDE = (
-    *("input", "status", "error", "notes", "flags", "labels", "not_measured"),
+    *("input", "status", "error", "notes", "warnings", "labels", "not_measured"),
     *ID_COLUMNS,  # the page may be mailed
 )
-#: Splits of notes and flags, as results.csv has them.
+#: Separates warnings and notes, as results.csv has them.
 _BETWEEN = "; "
 
 _TITLE = "Chest radiographs and their masks"
@@ -57,7 +57,7 @@ def write_report(path: Path, rows: Callable[[], Rows], hidden: Path) -> None:
     for _, row in rows():
         badness.append(_badness(row))
         counts[row["status"]] += 1
-        doubts.update(doubts_of(row))
+        doubts.update(remarks_of(row))
         distributions.add(row)
     chosen = set(nsmallest(MOST, range(len(badness)), key=badness.__getitem__))
     page = environment.get_template("page.html.j2").stream(
@@ -74,9 +74,9 @@ def write_report(path: Path, rows: Callable[[], Rows], hidden: Path) -> None:
         page.dump(file, encoding="utf-8")
 
 
-def doubts_of(row: dict[str, Any]) -> list[str]:
-    """Flags and notes of a row, each in words."""
-    cells = (row.get("flags") or "", row.get("notes") or "")
+def remarks_of(row: dict[str, Any]) -> list[str]:
+    """Warnings and notes of a row, one by one."""
+    cells = (row.get("warnings") or "", row.get("notes") or "")
     return [word for cell in cells for word in cell.split(_BETWEEN) if word]
 
 
@@ -93,7 +93,7 @@ def _pieces(rows: Rows, chosen: set[int], hidden: Path) -> Iterator[Any]:
     piece: list[dict[str, Any]] = []
     for place, (key, row) in enumerate(rows):
         if place in chosen:
-            piece.append(_film(place, key, row, hidden))
+            piece.append(_entry(place, key, row, hidden))
         if len(piece) == _PIECE:
             yield Markup(_script_safe(piece))  # noqa: S704 - escaped by _script_safe
             piece = []
@@ -101,13 +101,13 @@ def _pieces(rows: Rows, chosen: set[int], hidden: Path) -> Iterator[Any]:
         yield Markup(_script_safe(piece))  # noqa: S704
 
 
-def _film(place: int, key: str, row: dict[str, Any], hidden: Path) -> dict[str, Any]:
-    film: dict[str, Any] = {
+def _entry(place: int, key: str, row: dict[str, Any], hidden: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = {
         "place": place,
         "name": row["input"].encode("utf-8", "backslashreplace").decode(),
         "status": row["status"],
         "error": row.get("error", "").encode("utf-8", "backslashreplace").decode(),
-        "doubts": doubts_of(row),
+        "doubts": remarks_of(row),
         "bad": _badness(row),
         "cells": {
             name: value
@@ -116,9 +116,9 @@ def _film(place: int, key: str, row: dict[str, Any], hidden: Path) -> dict[str, 
         },
     }
     if row["status"] == "ok":
-        with suppress(OSError, ValueError):  # an earlier run made none
-            film["picture"] = json.loads(fragment_path(hidden, key).read_text("utf-8"))
-    return film
+        with suppress(OSError, ValueError):  # an earlier run has not written one
+            entry["picture"] = json.loads(fragment_path(hidden, key).read_text("utf-8"))
+    return entry
 
 
 def _script_safe(value: Any) -> str:

@@ -1,25 +1,23 @@
-"""What the review page shows of one film: a small grey picture and the organs' outlines over it."""
+"""A radiograph on the review page: a small grey picture and the outlines of its organs."""
 
 from __future__ import annotations
 
 import base64
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..._util.files import write_text
 from ...labels import ORGANS
+from ...outputs import MaskSet
 from ...preprocessing.letterbox import shape_within
 
-if TYPE_CHECKING:
-    from ...segmenter import Segmentation
-
-#: Longer side of the picture in pixels, and its JPEG quality: about 10 KB, enough for a look.
+#: Longer side of the picture in pixels, and its JPEG quality; about 10 KB.
 SIDE, _JPEG_QUALITY = 360, 72
-#: Pixels that an outline may be off from the mask's: less than can be seen.
+#: Largest distance in pixels of a simplified outline from the mask's.
 _TOLERANCE = 0.7
 
 Points = npt.NDArray[np.float64]
@@ -30,26 +28,26 @@ def fragment_path(folder: Path, key: str) -> Path:
     return folder / "report" / f"{key}.json"
 
 
-def save_fragment(path: Path, segmentation: Segmentation) -> None:
-    """Write the fragment of a segmentation.
+def save_fragment(path: Path, masks: MaskSet) -> None:
+    """Write the fragment of a masks.
 
     Raises:
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(make_fragment(segmentation), separators=(",", ":")))
+    write_text(path, json.dumps(make_fragment(masks), separators=(",", ":")))
 
 
-def make_fragment(segmentation: Segmentation) -> dict[str, Any]:
+def make_fragment(masks: MaskSet) -> dict[str, Any]:
     """``size`` (width, height), ``jpeg`` in base64, ``paths`` as SVG has them by organ."""
     import imagecodecs
 
     from ...kernels import area_mean, nearest
 
-    height, width = shape_within(segmentation.grey.shape, SIDE)
-    small = area_mean(segmentation.grey, (height, width))
+    height, width = shape_within(masks.grey.shape, SIDE)
+    small = area_mean(masks.grey, (height, width))
     jpeg = imagecodecs.jpeg_encode((small + 0.5).astype(np.uint8), level=_JPEG_QUALITY)
-    labels = nearest(segmentation.labels, (height, width))
+    labels = nearest(masks.labels, (height, width))
     return {
         "size": [width, height],
         "jpeg": base64.b64encode(jpeg).decode(),

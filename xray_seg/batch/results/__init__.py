@@ -1,1 +1,1 @@
-"""Result tables and run-level outputs of a batch."""
+"""Results of a batch: columns, tables, sinks and run-level outputs."""

@@ -1,4 +1,4 @@
-"""Rows of results as Parquet, for tools that read columns: pandas, DuckDB, Arrow, Spark."""
+"""results.parquet: the columns of results.csv, typed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from ..._util.files import atomic_path
 from ...analysis.measurements import MEASURES
 from ...errors import OutputError
-from ..journal import COLUMNS, QUALITIES
+from .columns import COLUMNS, QUALITY_COLUMNS
 
 #: Rows held in memory at a time.
 GROUP_ROWS = 4096
 _WHOLE = ("height_px", "width_px", *(name for name in MEASURES if name.endswith("_px")))
 _REAL = (
-    *(name for name in QUALITIES if name != "flags"),
+    *(name for name in QUALITY_COLUMNS if name != "warnings"),
     "row_spacing_mm",
     "column_spacing_mm",
     *(name for name in MEASURES if not name.endswith("_px")),
@@ -24,7 +24,7 @@ _REAL = (
 
 
 def require_parquet() -> None:
-    """Find out before the work whether Parquet can be written.
+    """Check, before the work, that Parquet can be written.
 
     Raises:
         OutputError: pyarrow is not installed.
@@ -42,7 +42,7 @@ def write_parquet(
 ) -> None:
     """Write the columns of results.csv, typed, whole or not at all; rows are taken in groups.
 
-    What is not known is null. Bytes of file names that are no UTF-8 appear as ``\\xNN``.
+    Unknown values are null. Bytes of file names that are not UTF-8 appear as ``\\xNN``.
 
     Raises:
         OutputError: pyarrow is not installed.
@@ -75,7 +75,7 @@ def _known(value: Any) -> Any:
 
 
 def result_fields(names: Iterable[str]) -> list[Any]:
-    """Arrow's fields of columns of results.csv; a name that is none of them is of text."""
+    """Arrow fields for columns of results.csv; other names become text fields."""
     import pyarrow as pa
 
     kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
@@ -84,7 +84,7 @@ def result_fields(names: Iterable[str]) -> list[Any]:
 
 
 def arrow_cell(value: Any) -> Any:
-    """A value as Arrow takes it: in a name that is no text, bytes are written out."""
+    """A value as Arrow takes it: bytes of a file name that are not UTF-8 become ``\\xNN``."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return value

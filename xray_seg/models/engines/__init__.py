@@ -1,9 +1,8 @@
-"""Engines: what turns grids into probabilities, behind one small interface."""
+"""Engines: the interface that runs a network, and how one is chosen and opened."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from ..._util.concurrency import available_cores
 from ...errors import EngineError
 from ..model_folder import Model
+from .devices import gpu_count, gpu_seems_present
 
 ENGINES = ("auto", "saved-model", "litert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
@@ -20,19 +20,33 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
 class Engine(Protocol):
     """A loaded network. Not safe to call from several threads at once.
 
-    Attributes:
-        name: ``saved-model`` or ``litert``.
-        precision: what it computes in.
-        device: ``cpu``, or ``gpu:N``.
-        size: side of the grid.
-        batch_size: how many grids at once serve it well here.
+    An engine that is used on a cluster must be picklable.
     """
 
-    name: str
-    precision: str
-    device: str
-    size: int
-    batch_size: int
+    @property
+    def name(self) -> str:
+        """``saved-model`` or ``litert``; engines of users have names of their own."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """What it computes in, for instance ``int8``."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """``cpu``, or ``gpu:N``."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Side S of the grid."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many grids at once suit it here."""
+        ...
 
     def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(B, S, S) float32 grids in [0, 1] to (B, S, S, 4) float32 class probabilities."""
@@ -42,6 +56,7 @@ class Engine(Protocol):
 def open_engine(
     model: Model,
     engine: str = "auto",
+    *,
     precision: str = "auto",
     device: str = "auto",
     threads: int | None = None,
@@ -79,10 +94,41 @@ def open_engine(
     return SavedModelEngine(model, precision, device, threads)
 
 
-def gpu_seems_present() -> bool:
-    """Whether an NVIDIA driver is loaded and not hidden, without importing TensorFlow."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
-    return not hidden and Path("/proc/driver/nvidia/version").exists()
+@dataclass(frozen=True)
+class DeferredEngine:
+    """An engine that is described, to be opened elsewhere: in a worker, or on another machine.
+
+    Attributes:
+        model: the model folder.
+        name, precision, device, batch_size: as of Engine.
+        threads: CPU threads of the engine; None for all cores.
+    """
+
+    model: Model
+    name: str
+    precision: str
+    device: str
+    batch_size: int
+    threads: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Side of the grid."""
+        return self.model.size
+
+    def open(self) -> Engine:
+        """Open it here.
+
+        Raises:
+            EngineError: it cannot run here.
+        """
+        device = self.device.partition(":")[0]  # which one is for the worker to see
+        how = {"precision": self.precision, "device": device, "threads": self.threads}
+        return open_engine(self.model, self.name, **how)  # type: ignore[arg-type]
+
+    def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Raise EngineError: it is not open."""
+        raise EngineError(f"engine {self.name} is described only; open() it where it is to run")
 
 
 def _choose(precision: str, device: str) -> str:
@@ -91,7 +137,5 @@ def _choose(precision: str, device: str) -> str:
     if precision != "auto" or device.startswith("gpu"):
         return "saved-model"
     if device == "auto" and gpu_seems_present():
-        from .saved_model import gpu_count
-
         return "saved-model" if gpu_count() else "litert"
     return "litert"

@@ -43,12 +43,17 @@ class LiteRTEngine:
             )
         if device not in ("auto", "cpu"):
             raise EngineError(f"--engine litert runs on the CPU, not on {device}")
+        self._arguments = model, precision, device, threads
         self.size = model.size
         self._path = model.folder / LITERT_FILE
         self._threads = threads
         self._lanes = min(threads, _LANES)
         self.batch_size = _TURNS * self._lanes if self._lanes > 1 else 1
         self._wide = _Program(self._path, model.size, threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its arguments: it is opened again when it is unpickled."""
+        return LiteRTEngine, self._arguments
 
     def predict(self, grids: Grids) -> Grids:
         """(B, S, S) float32 grids in [0, 1] to (B, S, S, 4) float32 class probabilities."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..._util.tensorflow import stderr_held_back, tensorflow
 from ...errors import EngineError
 from ..model_folder import SAVED_MODEL_FOLDER, Model
+from .devices import cpu_has_bfloat16, gpu_count
 
 #: With no handler set, Python shows warnings on standard error.
 _log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class SavedModelEngine:
     name = "saved-model"
 
     def __init__(self, model: Model, precision: str, device: str, threads: int) -> None:
+        self._arguments = model, precision, device, threads
         self.device = _device(device)
         self.precision = _precision(precision, self.device)
         self.size = model.size
@@ -48,6 +50,10 @@ class SavedModelEngine:
         if self.precision not in self._loaded.signatures:
             raise EngineError(f"{model.folder}: its SavedModel has no signature {self.precision}")
         self._serve = self._loaded.signatures[self.precision]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its arguments: it is opened again when it is unpickled."""
+        return SavedModelEngine, self._arguments
 
     def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """(B, S, S) float32 grids in [0, 1] to (B, S, S, 4) float32 class probabilities.
@@ -74,19 +80,6 @@ class SavedModelEngine:
             return np.asarray(self._serve(images=tf.constant(grids[..., None]))["probabilities"])
 
 
-def gpu_count() -> int:
-    """GPUs that TensorFlow can use; their memory is taken as it is needed, not all at once."""
-    tf = tensorflow()
-    with stderr_held_back():
-        gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            try:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:
-                break  # TensorFlow has started in this process
-    return len(gpus)
-
-
 def _device(asked: str) -> str:
     kind, _, number = asked.partition(":")
     if asked not in ("auto", "cpu", "gpu") and not re.fullmatch(r"gpu:\d+", asked):
@@ -106,12 +99,3 @@ def _precision(asked: str, device: str) -> str:
     if device != "cpu":
         return "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; emulated, it is slower than float32."""
-    try:
-        info = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in info or "amx_bf16" in info

@@ -1,4 +1,4 @@
-"""A Ray cluster: connecting to it, and how its cores and GPUs are shared out."""
+"""Connecting to a Ray cluster, and sharing out its cores and GPUs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
 
 from ....errors import ClusterError
-from ....segmenter import Segmenter
 
-#: Films a block at most: of a worker that does all of them, at whose ends some cores wait; and
-#: between stages, where grids and probabilities lie in Ray's store.
+#: Inputs per block at most: where a worker does all stages, and where the stages are tasks of their
+#: own, so that grids and probabilities lie in Ray's store.
 _BLOCK, _STAGE_BLOCK = 256, 16
 
 
@@ -22,13 +19,13 @@ class Plan:
     """How a cluster is shared out.
 
     Attributes:
-        engines: at work at once, at most.
-        threads: of each one's engine.
-        cores: that Ray reckons for each.
-        gpus: of each; 0 where the engine runs on CPUs.
-        block: films a block at most.
-        blocks: blocks a wave at least, so that all have work until its end.
-        apart: whether stages are tasks of their own.
+        engines: engines at work at once, at most.
+        threads: CPU threads of each engine.
+        cores: CPU cores that Ray reserves for each.
+        gpus: GPUs of each; 0 where the engine runs on CPUs.
+        block: inputs per block at most.
+        blocks: blocks per wave at least, so that all workers are busy until its end.
+        apart: whether the stages are tasks of their own.
     """
 
     engines: int
@@ -90,28 +87,3 @@ def connected(address: str) -> Iterator[None]:
     finally:
         if ours:
             ray.shutdown()
-
-
-def plan_segmenter(weights: str | None, engine: str, precision: str, device: str) -> Segmenter:
-    """A Segmenter for a connected cluster; its engine is opened here only where it has no GPU.
-
-    Raises:
-        WeightsError, EngineError: as Segmenter.
-    """
-    import ray
-
-    wants_gpu = device.startswith("gpu") or (device == "auto" and precision != "int8")
-    if engine == "litert" or not wants_gpu or not ray.cluster_resources().get("GPU"):
-        return Segmenter(weights, engine, precision, "cpu" if device == "auto" else device)
-    from ....models.model_folder import load_model
-
-    model = load_model(weights)
-    chosen = SimpleNamespace(
-        name="saved-model",
-        precision="float16" if precision == "auto" else precision,
-        device="gpu:0",
-        size=model.size,
-        batch_size=64,
-    )
-    planned: Any = SimpleNamespace(model=model, engine=chosen)
-    return planned

@@ -1,7 +1,7 @@
-"""The stages apart: how a cluster works whose engines run on GPUs, of which all cores feed each.
+"""The stages as tasks of their own, for clusters whose engines run on GPUs: all cores feed each.
 
 Reading and writing are CPU tasks; a pool of actors, one per GPU, each holds the weights. Ray Data
-streams blocks of films between them and holds back a stage whose successor lags.
+streams blocks of inputs between them, and slows a stage whose successor is behind.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,16 @@ import numpy.typing as npt
 from ....errors import ReadError
 from ....labels import CLASSES
 from ....preprocessing.preprocessor import ModelInput
-from ...journal import Record, failed_row
 from ...options import BatchOptions
-from ..threads import Ready, finish, load, predict, prepare
-from .tasks import Block, Work, import_kernels, open_once, pack_made, unpack_todo
+from ...stages import Failure, Prepared, Result, finish, load, predict, prepare
+from .tasks import Block, RayJob, import_kernels, open_once, pack_output, unpack_tasks
 
-#: Cores that Ray reckons for a task that reads or writes: much of its time it waits for the store.
+#: Cores that Ray reserves for a task that reads or writes: much of its time it waits for the store.
 _TASK_CORES = 0.25
 
 
-def map_apart(films: Any, work: Work) -> Any:
-    """A dataset of what is made of a dataset of films."""
+def map_staged(tasks: Any, work: RayJob) -> Any:
+    """A dataset of outputs of a dataset of tasks."""
     from ray.data import ActorPoolStrategy
 
     task: dict[str, Any] = {
@@ -37,9 +35,9 @@ def map_apart(films: Any, work: Work) -> Any:
         "num_cpus": _TASK_CORES,
         "max_retries": work.retries,
     }
-    predicted = films.map_batches(read, **task).map_batches(
-        Engines,
-        batch_size=work.batch_size,
+    predicted = tasks.map_batches(read, **task).map_batches(
+        Predictor,
+        batch_size=work.job.batch_size,
         fn_constructor_args=(work,),
         compute=ActorPoolStrategy(min_size=1, max_size=work.plan.engines),
         num_cpus=work.plan.cores,
@@ -50,80 +48,87 @@ def map_apart(films: Any, work: Work) -> Any:
     return predicted.map_batches(write, **task)
 
 
-def read(block: Block, work: Work) -> Block:
-    """Films to grids; of one that could not be read the grid is empty."""
+def read(block: Block, work: RayJob) -> Block:
+    """Read inputs onto grids; the grid of an unreadable input is empty."""
     import_kernels()
-    films = unpack_todo(block)
-    grids = np.zeros((len(films), work.size, work.size), np.float32)
+    tasks, size = unpack_tasks(block), work.job.size
+    grids = np.zeros((len(tasks), size, size), np.float32)
     packed = []
-    for film, grid in zip(films, grids, strict=True):
-        ready = prepare(*film, work.size, work.options)
-        if ready.fitted is not None:
-            grid[:] = ready.fitted.grid
-        packed.append(_pack(ready))
-    return {"ready": packed, "grid": grids}
+    for task, grid in zip(tasks, grids, strict=True):
+        prepared = prepare(work.job, task)
+        if prepared.model_input is not None:
+            grid[:] = prepared.model_input.grid
+        packed.append(_pack(prepared))
+    return {"prepared": packed, "grid": grids}
 
 
-def _pack(ready: Ready) -> bytes:
-    """Without the grid, which travels beside it, and the pixels, which are read anew where masks
-    are written: through Ray's store they would be copied several times."""
-    if ready.fitted is None:
-        return pickle.dumps((ready, None))
-    film = replace(ready.fitted.radiograph, pixels=np.empty(0, np.uint8))
-    fitted = replace(ready.fitted, radiograph=film, grid=np.empty(0, np.float32))
-    return pickle.dumps((replace(ready, fitted=fitted), ready.fitted.radiograph.shape))
+def _pack(prepared: Prepared) -> bytes:
+    """Pickle without the grid, which travels beside it, and without the pixels.
+
+    The pixels are read again where masks are written: Ray's store would copy them several times.
+    """
+    if prepared.model_input is None:
+        return pickle.dumps((prepared, None))
+    radiograph = prepared.model_input.radiograph
+    model_input = replace(
+        prepared.model_input,
+        radiograph=replace(radiograph, pixels=np.empty(0, np.uint8)),
+        grid=np.empty(0, np.float32),
+    )
+    return pickle.dumps((replace(prepared, model_input=model_input), radiograph.shape))
 
 
-def _with_pixels(ready: Ready, shape: tuple[int, int], options: BatchOptions) -> ModelInput:
-    if ready.fitted is None:
-        raise ValueError("a film that could not be read has no pixels")
-    pixels = load(ready.item, options).pixels
+def _with_pixels(
+    prepared: Prepared, model_input: ModelInput, shape: tuple[int, int], options: BatchOptions
+) -> Prepared:
+    pixels = load(prepared.task.item, options).pixels
     if pixels.shape != shape:
-        raise ReadError(f"{ready.item.path}: was changed while it was segmented")
-    return replace(ready.fitted, radiograph=replace(ready.fitted.radiograph, pixels=pixels))
+        raise ReadError(f"{prepared.task.item.path}: was changed while it was segmented")
+    radiograph = replace(model_input.radiograph, pixels=pixels)
+    return replace(prepared, model_input=replace(model_input, radiograph=radiograph))
 
 
-class Engines:
+class Predictor:
     """An actor that holds an engine."""
 
-    def __init__(self, work: Work) -> None:
-        self._segmenter: Any = SimpleNamespace(engine=open_once(work.opener))
+    def __init__(self, work: RayJob) -> None:
+        self._engine = open_once(work.engine)
 
     def __call__(self, block: Block) -> Block:
-        """Grids to probabilities, or to the reason why there are none."""
+        """Predict a block of grids: probabilities, or the reason of a failure."""
         began = time.perf_counter()
-        outcomes = predict(self._segmenter, list(block["grid"]))
+        outcomes = predict(self._engine, list(block["grid"]))
         probabilities = np.zeros((*block["grid"].shape, CLASSES), np.float32)
         for slot, outcome in zip(probabilities, outcomes, strict=True):
-            if not isinstance(outcome, str):
+            if not isinstance(outcome, Failure):
                 slot[:] = outcome
         seconds = (time.perf_counter() - began) / len(outcomes)
         return {
-            "ready": block["ready"],
+            "prepared": block["prepared"],
             "probabilities": probabilities,
-            "failure": [each if isinstance(each, str) else "" for each in outcomes],
+            "failure": [each.reason if isinstance(each, Failure) else "" for each in outcomes],
             "seconds": np.full(len(outcomes), seconds),
         }
 
 
-def write(block: Block, work: Work) -> Block:
-    """Probabilities to files and records."""
+def write(block: Block, work: RayJob) -> Block:
+    """Write masks, and return the results."""
     import_kernels()
-    columns = block["ready"], block["probabilities"], block["failure"]
-    records = [_finish(*each, work) for each in zip(*columns, strict=True)]
-    return pack_made((records, float(block["seconds"].sum())))
+    columns = block["prepared"], block["probabilities"], block["failure"]
+    results = [_finish(*each, work) for each in zip(*columns, strict=True)]
+    return pack_output((results, float(block["seconds"].sum())))
 
 
 def _finish(
-    packed: bytes, probabilities: npt.NDArray[np.float32], failure: str, work: Work
-) -> Record:
-    ready, shape = pickle.loads(packed)  # noqa: S301 - our own
-    reason = ready.error
-    if ready.fitted is not None:
-        try:
-            fitted = _with_pixels(ready, shape, work.options)
-            outcome = failure or np.asarray(probabilities)
-            return finish(ready, fitted, outcome, work.model, work.out, work.options)
-        except Exception as error:  # noqa: BLE001 - one film that has gone must not end a block
-            reason = str(error)
-    return Record(ready.item.key, ready.fingerprint, failed_row(ready.item.path, reason))
+    packed: bytes, probabilities: npt.NDArray[np.float32], failure: str, work: RayJob
+) -> Result:
+    prepared: Prepared
+    prepared, shape = pickle.loads(packed)  # noqa: S301 - written by this package
+    if prepared.model_input is None:
+        return prepared.failure
+    try:
+        prepared = _with_pixels(prepared, prepared.model_input, shape, work.job.options)
+    except Exception as error:  # noqa: BLE001 - one lost input must not end a block
+        return prepared.task.failed(str(error))
+    outcome = Failure(failure) if failure else np.asarray(probabilities)
+    return finish(work.job, prepared, outcome)

@@ -1,85 +1,99 @@
-"""What Ray's workers are given, what they give back, and how they load what they need."""
+"""What Ray's workers receive and return, and how they load what they need."""
 
 from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from ....errors import ClusterError
-from ....models.engines import Engine
+from ....models.engines import DeferredEngine, Engine, open_engine
 from ....models.model_folder import Model
-from ....segmenter import Segmenter
-from ...journal import Record
-from ...options import BatchOptions
-from ..threads import Todo, load_kernels
+from ...job import BatchJob
+from ...stages import Result, Task, load_kernels
 from .nodes import Plan
 
-#: Records and the engine's time that they took, or why the cluster cannot go on.
-Made = tuple[list[Record], float] | ClusterError
-#: Columns of rows by their names. Rows of what is to do have ``todo``, a pickled Todo each; rows of
-#: what comes out have ``made``, a pickled Made each.
+#: Results and the engine's seconds that they took, or why the cluster cannot go on.
+Output = tuple[list[Result], float] | ClusterError
+#: A block of rows, as columns by name. Rows that go in have ``task``, a pickled Task each; rows
+#: that come out have ``output``, a pickled Output each.
 Block = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a worker needs to know.
+class RayJob:
+    """A batch, as Ray's workers need it.
 
     Attributes:
-        out: the output folder, absolute.
-        options: see BatchOptions.
-        model: that the engine holds.
-        size: side of the grid.
-        batch_size: grids a step of the engine.
-        opener: what opens the engine, as ``pack_opener`` gives it.
+        job: the batch, without inputs and engine.
+        engine: the pickled engine, see ``pack_engine``.
         plan: how the cluster is shared out.
-        retries: how often a task or actor is begun anew after the death of its worker.
+        retries: how often a task or actor is started again after the death of its worker.
     """
 
-    out: Path
-    options: BatchOptions
-    model: Model
-    size: int
-    batch_size: int
-    opener: bytes
+    job: BatchJob
+    engine: bytes
     plan: Plan
     retries: int
 
 
-def opener_of(segmenter: Segmenter, threads: int) -> Callable[[], Engine]:
-    """What opens the segmenter's engine in a worker, with so many threads."""
-    folder, engine = segmenter.model.folder.absolute(), segmenter.engine
-    device = "gpu" if engine.device.startswith("gpu") else "cpu"
-    how = engine.name, engine.precision, device
-    return lambda: Segmenter(folder, *how, threads=threads).engine
+def plan_engine(
+    model: Model, *, engine: str, precision: str, device: str
+) -> Engine | DeferredEngine:
+    """An engine for the connected cluster; opened here only where the cluster's CPUs run it.
 
+    Args:
+        model: the model folder.
+        engine, precision, device: as of ``open_engine``.
 
-def pack_opener(open_engine: Callable[[], Engine], model: Model) -> bytes:
-    """The bytes of two openers are equal only where the engine of one serves for the other."""
+    Raises:
+        EngineError: as ``open_engine``.
+    """
     import ray
 
-    return ray.cloudpickle.dumps((model.sha256, open_engine))
+    wants_gpu = device.startswith("gpu") or (device == "auto" and precision != "int8")
+    if engine == "litert" or not wants_gpu or not ray.cluster_resources().get("GPU"):
+        where = "cpu" if device == "auto" else device
+        return open_engine(model, engine, precision=precision, device=where)
+    half = "float16" if precision == "auto" else precision
+    return DeferredEngine(model, "saved-model", half, "gpu:0", batch_size=64)
+
+
+def pack_engine(engine: Engine, model: Model, threads: int) -> bytes:
+    """Pickle an engine for workers; equal bytes mean that one engine serves for both.
+
+    Args:
+        engine: of this package, which a worker then opens with ``threads`` threads, or any other
+            object, which must be picklable.
+        model: the weights that it runs.
+        threads: CPU threads of a worker's engine.
+    """
+    import ray
+
+    if engine.name in ("litert", "saved-model"):
+        kind = engine.name, engine.precision, engine.device, engine.batch_size
+        engine = DeferredEngine(model, *kind, threads=threads)
+    return ray.cloudpickle.dumps((model.sha256, engine))
 
 
 @lru_cache(maxsize=1)
-def open_once(opener: bytes) -> Engine:
-    """The engine of this process, opened when it is first asked for."""
-    _, open_engine = pickle.loads(opener)  # noqa: S301 - our own, here and below
-    return open_engine()
+def open_once(packed: bytes) -> Engine:
+    """The engine of this process, opened when it is first needed."""
+    engine: Engine
+    _, engine = pickle.loads(packed)  # noqa: S301 - written by this package, here and below
+    return engine.open() if isinstance(engine, DeferredEngine) else engine
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """For imports: a worker in which they are interrupted ends, and Ray begins another.
+def exit_if_interrupted() -> Iterator[None]:
+    """For imports: a worker in which they are interrupted exits, and Ray starts another.
 
-    Ray interrupts the tasks that nobody waits for any more. What was half imported then stays so,
-    and would fail the films of whichever task the worker is given next.
+    Ray interrupts tasks whose results nobody waits for any more. A half imported module stays so,
+    and would fail the inputs of the next task in this worker.
     """
     try:
         yield
@@ -90,26 +104,26 @@ def uninterrupted() -> Iterator[None]:
 
 
 def import_kernels() -> None:
-    """As load_kernels, in a worker."""
-    with uninterrupted():
+    """Import the kernels in a worker."""
+    with exit_if_interrupted():
         load_kernels()
 
 
-def pack_todo(films: list[Todo]) -> list[dict[str, bytes]]:
-    """A row each."""
-    return [{"todo": pickle.dumps(film)} for film in films]
+def pack_tasks(tasks: list[Task]) -> list[dict[str, bytes]]:
+    """One row per task."""
+    return [{"task": pickle.dumps(task)} for task in tasks]
 
 
-def unpack_todo(block: Block) -> list[Todo]:
-    """The films of a block's rows."""
-    return [pickle.loads(each) for each in block["todo"]]  # noqa: S301
+def unpack_tasks(block: Block) -> list[Task]:
+    """The tasks of a block's rows."""
+    return [pickle.loads(each) for each in block["task"]]  # noqa: S301
 
 
-def pack_made(made: Made) -> Block:
+def pack_output(output: Output) -> Block:
     """A block of one row."""
-    return {"made": [pickle.dumps(made)]}
+    return {"output": [pickle.dumps(output)]}
 
 
-def unpack_made(block: Block) -> list[Made]:
-    """What a block's rows hold."""
-    return [pickle.loads(each) for each in block["made"]]  # noqa: S301
+def unpack_outputs(block: Block) -> list[Output]:
+    """The outputs of a block's rows."""
+    return [pickle.loads(each) for each in block["output"]]  # noqa: S301

@@ -1,9 +1,9 @@
-"""All stages in one worker: how a cluster works whose engines run on CPUs.
+"""All stages of an input in one worker, for clusters whose engines run on CPUs.
 
-A worker reserves a few cores, opens an engine once, and takes block after block of films through
-the very stages of one machine, in threads of its own. Paths go in and records come out; nothing
-else passes through Ray's store. These are tasks, not actors: they run on whatever node has room,
-be it new or what another has left, and a worker that dies takes no queue with it.
+A worker reserves a core, opens an engine once, and takes block after block of inputs through the
+same stages as one machine does, in its own threads. Paths go in and records come out; nothing else
+passes through Ray's store. These are tasks, not actors: they run on any node that has room, such as
+a new node, or what a dead node has left, and a worker that dies takes no queue with it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 from ....errors import ClusterError
-from ...journal import Record
-from ...options import Summary
-from ..threads import Todo, run_stages
-from .tasks import Block, Work, import_kernels, open_once, pack_made, uninterrupted, unpack_todo
+from ....models.engines import Engine
+from ...stages import Result, Task
+from ..threads import ThreadExecutor
+from .tasks import (
+    Block,
+    RayJob,
+    exit_if_interrupted,
+    import_kernels,
+    open_once,
+    pack_output,
+    unpack_tasks,
+)
 
-#: Of those that read, and of those that write, for each of the engine's: while one waits for an
+#: Threads that read, and as many that write, for each of the engine's: while one waits for an
 #: object store, another works.
 _THREADS = 2
-#: Records that are given back at once.
+#: Results that are returned at once.
 _REPORT = 16
 
 
-def map_together(films: Any, work: Work) -> Any:
-    """A dataset of what is made of a dataset of films."""
-    films.context.target_max_block_size = 1  # byte: what a worker yields is not held back
-    return films.map_batches(
+def map_whole(tasks: Any, work: RayJob) -> Any:
+    """A dataset of outputs of a dataset of tasks."""
+    tasks.context.target_max_block_size = 1  # byte: what a worker yields is passed on at once
+    return tasks.map_batches(
         all_stages,
         batch_size=None,
         fn_args=(work,),
@@ -41,52 +48,67 @@ def map_together(films: Any, work: Work) -> Any:
     )
 
 
-def all_stages(block: Block, work: Work) -> Iterator[Block]:
-    """Films to records, some at a time and in the order of the films.
+def all_stages(block: Block, work: RayJob) -> Iterator[Block]:
+    """Take inputs through all stages; yields some results at a time, in the order of the inputs.
 
-    When Ray begins a task anew, what it gave back before is passed over by its place, so that the
+    When Ray starts a task again, it skips what the task yielded before by its position, so the
     order must be the same each time.
     """
     import_kernels()
     try:
-        with uninterrupted():
-            engine = open_once(work.opener)
+        with exit_if_interrupted():
+            engine = open_once(work.engine)
     except Exception as error:  # noqa: BLE001 - engines raise what they like
-        yield pack_made(ClusterError(f"an engine cannot be opened: {error}"))
+        yield pack_output(ClusterError(f"an engine cannot be opened: {error}"))
         return
-    films = unpack_todo(block)
-    summary, told = Summary(len(films)), 0.0
-    for records in _run(films, engine, work, summary):
-        seconds = summary.engine_seconds
-        yield pack_made((records, seconds - told))
-        told = seconds
+    ledger, reported = _QueueLedger(), 0.0
+    for results in _run(unpack_tasks(block), engine, work, ledger):
+        seconds = ledger.engine_seconds
+        yield pack_output((results, seconds - reported))
+        reported = seconds
 
 
-def _run(films: list[Todo], engine: Any, work: Work, summary: Summary) -> Iterator[list[Record]]:
-    """The stages in a thread, so that records can be given back while it runs."""
-    segmenter: Any = SimpleNamespace(engine=engine, model=work.model)
-    options = replace(work.options, workers=work.options.workers or _THREADS * work.plan.threads)
-    settled: SimpleQueue[Record | None] = SimpleQueue()
+class _QueueLedger:
+    """Passes results of one thread to another."""
+
+    def __init__(self) -> None:
+        self.results: SimpleQueue[Result | None] = SimpleQueue()
+        self.engine_seconds = 0.0
+
+    def record(self, result: Result) -> None:
+        self.results.put(result)
+
+    def add_engine_seconds(self, seconds: float) -> None:
+        self.engine_seconds += seconds
+
+
+def _run(
+    tasks: list[Task], engine: Engine, work: RayJob, ledger: _QueueLedger
+) -> Iterator[list[Result]]:
+    """Run the stages in a thread, so that results can be yielded while it works."""
+    workers = work.job.options.workers or _THREADS * work.plan.threads
+    options = replace(work.job.options, workers=workers)
+    job = replace(work.job, options=options, engine=engine)
     unwanted = Event()
-    todo = (film for film in films if not unwanted.is_set())
+    pending = (task for task in tasks if not unwanted.is_set())
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run_stages, todo, work.out, segmenter, options, summary, settled.put)
-        running.add_done_callback(lambda _: settled.put(None))
+        running = pool.submit(ThreadExecutor().run, job, pending, ledger)
+        running.add_done_callback(lambda _: ledger.results.put(None))
         try:
-            yield from _in_turn([item.key for item, _ in films], iter(settled.get, None))
+            yield from _in_turn([task.item.key for task in tasks], iter(ledger.results.get, None))
         finally:
             unwanted.set()  # an engine serves one task at a time: wait for what is under way
     running.result()
 
 
-def _in_turn(keys: list[str], settled: Iterator[Record]) -> Iterator[list[Record]]:
-    """Records in the order of the keys, as many at once as are reported; fewer if there are."""
-    arrived: dict[str, Record] = {}
+def _in_turn(keys: list[str], finished: Iterator[Result]) -> Iterator[list[Result]]:
+    """Results in the order of the keys, _REPORT at a time; the last group may be smaller."""
+    arrived: dict[str, Result] = {}
     for first in range(0, len(keys), _REPORT):
         group = keys[first : first + _REPORT]
         while not all(key in arrived for key in group):
-            record = next(settled, None)
-            if record is None:
+            result = next(finished, None)
+            if result is None:
                 return
-            arrived[record.key] = record
+            arrived[result.record.key] = result
         yield [arrived.pop(key) for key in group]

@@ -1,0 +1,113 @@
+"""The ledger of a batch: which inputs are pending, and what became of the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from .fingerprint import fingerprint_of, settings_of
+from .job import BatchJob
+from .journal import Journal, Record
+from .options import Summary
+from .results.columns import failed_row
+from .results.folder_sink import FolderSink
+from .results.parquet_sink import ParquetSink
+from .stages import Result, Task
+
+#: Called with the summary so far at the start (then the record is None) and after each input.
+OnProgress = Callable[[Summary, Record | None], None]
+
+
+class Recorder(Protocol):
+    """What an executor reports to."""
+
+    def record(self, result: Result) -> None:
+        """Take a finished input."""
+        ...
+
+    def add_engine_seconds(self, seconds: float) -> None:
+        """Add time that the engine took."""
+        ...
+
+
+class Sink(Protocol):
+    """Where records and their files are stored."""
+
+    def add(self, record: Record, files: dict[str, bytes]) -> None:
+        """Take a record, and its files where workers have not written them."""
+        ...
+
+    def close(self) -> None:
+        """Store all that was taken."""
+        ...
+
+
+class Ledger:
+    """Journal, sink, summary and progress of a batch in one object.
+
+    Args:
+        job: the batch.
+        journal: of the output folder; gets a record of each input.
+        on_progress: see OnProgress.
+
+    Attributes:
+        summary: counts and times so far.
+    """
+
+    def __init__(
+        self, job: BatchJob, journal: Journal, *, on_progress: OnProgress | None = None
+    ) -> None:
+        self._job, self._journal = job, journal
+        self._on_progress = on_progress or (lambda summary, record: None)
+        self._sink: Sink = (
+            ParquetSink(job.out, journal, [item.key for item in job.inputs])
+            if job.options.output_format == "parquet"
+            else FolderSink(job.out, journal)
+        )
+        self._started = time.perf_counter()
+        self.summary = Summary(len(job.inputs))
+        self._on_progress(self.summary, None)
+
+    def pending(self) -> Iterator[Task]:
+        """Inputs to segment; inputs that are done already, or cannot be tried, are recorded."""
+        settings = settings_of(self._job)
+        for item in self._job.inputs:
+            task = Task(item, fingerprint_of(item.path, settings, self._job.options.verify))
+            before = self._journal.get(item.key)
+            if item.problem:
+                row = failed_row(item.path, item.problem)
+                self.record(Result(Record(item.key, task.fingerprint, row)))
+            elif before is not None and self._is_up_to_date(before, task):
+                self._count(before, kept=True)
+            else:
+                yield task
+
+    def record(self, result: Result) -> None:
+        """Store a finished input and count it."""
+        self._sink.add(result.record, result.files)
+        self._count(result.record, kept=False)
+
+    def add_engine_seconds(self, seconds: float) -> None:
+        """Add time that the engine took."""
+        self.summary.engine_seconds += seconds
+
+    def close(self) -> None:
+        """Store all records; after an interruption, too."""
+        self._sink.close()
+        self.summary.seconds = time.perf_counter() - self._started
+
+    def _is_up_to_date(self, before: Record, task: Task) -> bool:
+        return (
+            not self._job.options.overwrite
+            and before.done
+            and before.fingerprint == task.fingerprint
+            and all((self._job.out / name).is_file() for name in before.outputs)
+        )
+
+    def _count(self, record: Record, *, kept: bool) -> None:
+        self.summary.kept += kept
+        self.summary.done += record.done and not kept
+        self.summary.failed += not record.done
+        self.summary.seconds = time.perf_counter() - self._started
+        self._on_progress(self.summary, record)

@@ -1,0 +1,76 @@
+"""Outputs as files in the output folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ..._util.files import write_bytes
+from ...errors import OutputError
+from ...outputs import OutputFile
+from ..job import HIDDEN
+from ..journal import Journal, Record
+from ..report.fragment import fragment_path
+
+
+def write_files(out: Path, files: Iterable[OutputFile]) -> dict[str, str]:
+    """Write the outputs of one radiograph: all of them, or none.
+
+    Args:
+        out: the output folder.
+        files: the encoded outputs.
+
+    Returns:
+        SHA-256 of each file by name.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    hashes: dict[str, str] = {}
+    try:
+        for file in files:
+            path = out / file.name
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, file.data)
+            except OSError as error:
+                reason = error.strerror or error
+                raise OutputError(f"{path}: cannot be written: {reason}") from error
+            hashes[file.name] = hashlib.sha256(file.data).hexdigest()
+    except BaseException:
+        for name in hashes:
+            (out / name).unlink(missing_ok=True)
+        raise
+    return hashes
+
+
+class FolderSink:
+    """Records whose files are in the output folder: they go straight into the journal.
+
+    Args:
+        out: the output folder.
+        journal: of the run.
+    """
+
+    def __init__(self, out: Path, journal: Journal) -> None:
+        self._out, self._journal = out, journal
+
+    def add(self, record: Record, files: dict[str, bytes]) -> None:
+        """Store a record; ``files`` is empty, since workers have written them."""
+        before = self._journal.get(record.key)
+        if record.done:
+            record = record.after(before)
+        else:
+            self._remove_outdated(record.key, before)
+        self._journal.append(record)
+
+    def close(self) -> None:
+        """Do nothing: all is stored."""
+
+    def _remove_outdated(self, key: str, before: Record | None) -> None:
+        """Remove the outputs of an input that now fails: they show its earlier content."""
+        for name in (fragment_path(Path(HIDDEN), key), *(before.files if before else ())):
+            with suppress(OSError):
+                (self._out / name).unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""run.json: what a run did, with what, by which versions, how fast."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .._util.environment import versions
+from .._util.files import write_text
+from .fingerprint import OUTPUT_REVISION
+from .job import BatchJob
+from .options import Summary
+
+#: Version of the form of run.json; raised when a field changes its meaning.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The content of run.json.
+
+    Attributes:
+        started, finished: times in ISO 8601.
+        weights: ``name`` and ``sha256``.
+        engine: ``name``, ``precision`` and ``device``.
+        settings: the batch options by name.
+        counts: ``inputs``, ``done``, ``kept`` and ``failed``.
+        interrupted: whether the run was stopped before its end.
+        seconds: wall-clock time.
+        engine_seconds: time in the engine.
+        versions: of this package and what it depends on.
+        files: SHA-256 by name of the run-level outputs, such as results.csv.
+        shards: of a merged run, ``count`` and ``missing``; otherwise None.
+        output_revision: see ``fingerprint.OUTPUT_REVISION``.
+        schema_version: see SCHEMA_VERSION.
+    """
+
+    started: str
+    finished: str
+    weights: dict[str, str]
+    engine: dict[str, str]
+    settings: dict[str, Any]
+    counts: dict[str, int]
+    interrupted: bool
+    seconds: float
+    engine_seconds: float
+    versions: dict[str, str]
+    files: dict[str, str]
+    shards: dict[str, Any] | None = None
+    output_revision: int = OUTPUT_REVISION
+    schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def of(
+        cls, job: BatchJob, summary: Summary, started: datetime, files: dict[str, str]
+    ) -> RunRecord:
+        """The record of a run that ends now."""
+        engine = job.engine
+        return cls(
+            started=started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            weights={"name": job.model.name, "sha256": job.model.sha256},
+            engine={name: str(getattr(engine, name)) for name in ("name", "precision", "device")},
+            settings=asdict(job.options),
+            counts=summary.counts,
+            interrupted=summary.interrupted,
+            seconds=round(summary.seconds, 3),
+            engine_seconds=round(summary.engine_seconds, 3),
+            versions=versions(),
+            files=files,
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Read a run.json.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: it is damaged, lacks fields, or is of a later version.
+        """
+        facts: Any = json.loads(path.read_text("utf-8"))
+        if not isinstance(facts, dict):
+            raise ValueError("is not a run's record")
+        known = {each.name for each in fields(cls)}
+        optional = {"shards", "output_revision", "schema_version"}
+        missing = [name for name in sorted(known - optional) if name not in facts]
+        if missing:
+            raise ValueError(f"lacks {', '.join(missing)}")
+        if facts.get("schema_version", 0) > SCHEMA_VERSION:
+            raise ValueError(f"was written by a later version (schema {facts['schema_version']})")
+        for name in ("weights", "engine", "settings", "counts", "versions", "files"):
+            if not isinstance(facts[name], dict):
+                raise ValueError(f"{name} is not an object")
+        facts = {"output_revision": 0, "schema_version": 0, **facts}
+        return cls(**{name: value for name, value in facts.items() if name in known})
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        facts = asdict(self)
+        if self.shards is None:
+            del facts["shards"]
+        write_text(path, json.dumps(facts, indent=2) + "\n")

@@ -1,0 +1,93 @@
+"""Parquet outputs of a batch, turned into the files of folder output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .._util.files import write_bytes
+from ..errors import OutputError
+from .results.columns import COLUMNS
+from .results.csv_table import write_csv
+from .results.parquet_sink import Parts, find_parts, match_part
+
+
+def unpack(sources: Sequence[Path], out: Path) -> list[dict[str, Any]]:
+    """Turn parts into the files and the results.csv of folder output.
+
+    Args:
+        sources: parts, or folders of them; of one run, or of all its shards.
+        out: made if it does not exist.
+
+    Returns:
+        The rows of results.csv, in the order of the run's inputs.
+
+    Raises:
+        OutputError: there are no parts, one is damaged, or a file cannot be written.
+    """
+    parts = [
+        part
+        for source in sources
+        for part in (find_parts(source) if source.is_dir() else _one_part(source))
+    ]
+    if not parts:
+        raise OutputError(f"{', '.join(map(str, sources))}: no part-*.parquet")
+    rows: list[tuple[tuple[int, int], dict[str, Any]]] = []
+    try:
+        newest = {key: path for path, _ in parts for (key,) in _cells(path, ["key"])}
+        for path, match in parts:
+            names = ["key", "place", "label_map", "others", *_columns(path)]
+            for key, place, label_map, others, *cells in _cells(path, names):
+                if newest[key] != path:
+                    continue  # replaced by a later part; a killed run did not drop it
+                row = dict(zip(names[4:], cells, strict=True))
+                rows.append(((place, int(match[2] or 0)), row))
+                _write_file(out, row["labels"], label_map)
+                for each in others:
+                    _write_file(out, each["path"], each["content"])
+        rows.sort(key=lambda pair: pair[0])
+        out.mkdir(parents=True, exist_ok=True)
+        write_csv(out / "results.csv", (row for _, row in rows))
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    return [row for _, row in rows]
+
+
+def _one_part(path: Path) -> Parts:
+    match = match_part(path)
+    if match is None or not path.is_file():
+        raise OutputError(f"{path}: is no part-*.parquet of a batch")
+    return [(path.absolute(), match)]
+
+
+def _columns(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    there = pq.read_schema(path).names
+    return [name for name in COLUMNS if name in there]
+
+
+def _cells(path: Path, names: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Rows of a part, a few at a time in memory."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=64, columns=names):
+                table = batch.to_pydict()
+                yield from zip(*(table[name] for name in names), strict=True)
+    except (pa.ArrowException, KeyError) as error:
+        raise OutputError(f"{path}: cannot be read: {error}") from error
+
+
+def _write_file(out: Path, name: str | None, content: bytes | None) -> None:
+    if content is None or not name:
+        return
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise OutputError(f"{name}: leads out of {out}; this is no part of a batch")
+    path = out / relative
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content)

@@ -1,0 +1,163 @@
+"""The result of segmenting one radiograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from .analysis.measurements import Measurements
+from .analysis.quality import Quality
+from .errors import OutputError
+from .labels import ORGAN_LABELS, RIGHT_LEFT_LABELS
+from .models.model_folder import Model
+from .outputs.mask_set import MaskSet
+from .postprocessing.restore import restore
+from .preprocessing.preprocessor import ModelInput
+from .radiograph import Radiograph
+
+if TYPE_CHECKING:
+    from .kernels import Runs
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The masks of one radiograph.
+
+    Attributes:
+        radiograph: the radiograph, with ``inverted`` decided.
+        labels: (H, W) uint8 at the radiograph's own resolution: 0 background, 1 clavicles,
+            2 heart, 3 lungs.
+        probabilities: (h, w, 4) float32 on the part of the network's grid that it covers.
+        model: the weights used, where known.
+        runs: the runs of ``labels``, where they are known already.
+    """
+
+    radiograph: Radiograph
+    labels: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+    model: Model | None = None
+    runs: Runs | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        model_input: ModelInput,
+        probabilities: npt.NDArray[np.float32],
+        model: Model | None = None,
+    ) -> Segmentation:
+        """The segmentation that (S, S, 4) float32 probabilities of a model input stand for."""
+        inside = model_input.box.crop(probabilities)
+        labels, runs = restore(inside, model_input.radiograph.shape)
+        return cls(model_input.radiograph, labels, inside, model, runs)
+
+    @cached_property
+    def masks(self) -> MaskSet:
+        """The masks as output formats take them."""
+        return MaskSet(self.radiograph, self.labels, self.probabilities, self.model, self.runs)
+
+    @property
+    def measurements(self) -> Measurements:
+        """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
+        return self.masks.measurements
+
+    @property
+    def quality(self) -> Quality:
+        """Predicted Dice and warnings, without a reference."""
+        return self.masks.quality
+
+    def overlay(
+        self, longest: int | None = None, *, measurements: bool = False
+    ) -> npt.NDArray[np.uint8]:
+        """(h, w, 3) uint8 picture of the radiograph under its coloured organs.
+
+        Args:
+            longest: its longer side in pixels at most; None for the usual one.
+            measurements: draw the lines of the cardiothoracic ratio, and its value.
+        """
+        from .outputs.grey import render_grey
+        from .outputs.overlay import render_overlay
+
+        grey = render_grey(self.radiograph, longest) if longest else self.masks.grey
+        return render_overlay(grey, self.labels, self.measurements if measurements else None)
+
+    def save(self, path: str | PathLike[str], *, sides: bool = False) -> None:
+        """Write the masks to one file, in the format of its suffix.
+
+        Args:
+            path: ``.tif`` or ``.png`` for the label map, ``.json`` for COCO's run lengths,
+                ``.csv`` for a table in CheXmask's format, ``.dcm`` for a DICOM SEG (of a
+                radiograph that was read from a DICOM file).
+            sides: tell right and left apart, as the patient's: right is on the image's left.
+
+        Raises:
+            OutputError: another suffix, the file cannot be written, or the format cannot hold
+                these masks.
+        """
+        from .outputs import save
+
+        save(Path(path), self.masks, RIGHT_LEFT_LABELS if sides else ORGAN_LABELS)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from .outputs.notebook import render_card
+
+        return render_card(self.masks)
+
+    def mask(self, name: str) -> npt.NDArray[np.bool_]:
+        """(H, W) bool mask of an organ, or of its right or left one.
+
+        Args:
+            name: ``clavicles``, ``heart``, ``lungs``, ``right lung``, ``left lung``,
+                ``right clavicle`` or ``left clavicle``; right and left are the patient's.
+
+        Raises:
+            OutputError: there is no such structure.
+        """
+        for scheme in (ORGAN_LABELS, RIGHT_LEFT_LABELS):
+            for structure in scheme.structures:
+                if structure.name == name:
+                    return np.asarray(self.masks.label_map(scheme) == structure.label)
+        known = [each.name for each in (*ORGAN_LABELS.structures, *RIGHT_LEFT_LABELS.structures)]
+        raise OutputError(f"no mask {name!r}; there are {', '.join(dict.fromkeys(known))}")
+
+    def __str__(self) -> str:
+        """One line: what was segmented, and how it looks."""
+        height, width = self.radiograph.shape
+        ratio = self.measurements.cardiothoracic_ratio
+        parts = [
+            f"{self.radiograph.source}: {height} x {width} pixels",
+            "no cardiothoracic ratio" if ratio is None else f"cardiothoracic ratio {ratio:.3f}",
+            f"predicted Dice {self.quality.score:.2f}",
+            *self.quality.flags,
+        ]
+        return ", ".join(parts)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other is the same segmentation of the same radiograph, pixel for pixel."""
+        if not isinstance(other, Segmentation):
+            return NotImplemented
+        one, two = self.radiograph, other.radiograph
+        facts = ("inverted", "spacing", "source", "format", "notes")
+        return (
+            all(getattr(one, fact) == getattr(two, fact) for fact in facts)
+            and self.model == other.model
+            and np.array_equal(one.pixels, two.pixels)
+            and np.array_equal(self.labels, other.labels)
+            and np.array_equal(self.probabilities, other.probabilities)
+        )
+
+    def __hash__(self) -> int:
+        """Of the radiograph's name and the label map."""
+        return hash((self.radiograph.source, self.labels.shape, crc32(self.labels.tobytes())))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what was computed from them is computed again after unpickling."""
+        names = ("radiograph", "labels", "probabilities", "model", "runs")
+        return {name: self.__dict__[name] for name in names}
