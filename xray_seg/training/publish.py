@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .._util.tensorflow import keras
-from ..data.cases import Case, Split
+from ..data.cases import Case
+from ..data.splits import Split
 from ..evaluation.scoring import evaluate
 from ..evaluation.summary import summarise
 from ..models.model_folder import write_card

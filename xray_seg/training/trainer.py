@@ -19,7 +19,9 @@ import numpy as np
 
 from .._util import tensorflow
 from .._util.environment import versions
-from ..data.cases import Arrays, Split, fingerprint, load_arrays
+from ..data.arrays import Arrays, load_arrays
+from ..data.cases import fingerprint
+from ..data.splits import Split
 from ..errors import TrainingError, WeightsError
 from ..labels import CLASSES, ORGANS
 from ..models.losses import LOSSES
