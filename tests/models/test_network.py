@@ -125,7 +125,7 @@ def test_each_pixels_probabilities_sum_to_one(name, size):
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_keeps_variables_and_probabilities_in_float32(precision):
     exact = build_network("inverted-net", 16, seed=1)
-    model = build_network("inverted-net", 16, precision, seed=1)
+    model = build_network("inverted-net", 16, precision=precision, seed=1)
     assert {each.dtype for each in model.trainable_variables} == {"float32"}
     found = np.asarray(model(films(16), training=False))
     assert found.dtype == np.float32

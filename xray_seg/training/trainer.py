@@ -115,7 +115,11 @@ def build(recipe: Recipe, steps: int) -> keras.Model:
     """The compiled network with fresh weights; ``steps`` is the number of batches an epoch."""
 
     model = build_network(
-        recipe.network, recipe.size, recipe.precision, recipe.seed, recipe.dropout
+        recipe.network,
+        recipe.size,
+        precision=recipe.precision,
+        seed=recipe.seed,
+        dropout=recipe.dropout,
     )
     if recipe.init:
         _start_from(model, load_model(recipe.init))
