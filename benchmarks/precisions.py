@@ -14,7 +14,7 @@ from xray_seg._util.concurrency import available_cores
 from xray_seg._util.tensorflow import stderr_held_back, tensorflow
 from xray_seg.bench import take_turns
 from xray_seg.data.cases import find_cases, read_truth
-from xray_seg.evaluation.scoring import jaccard
+from xray_seg.evaluation.metrics import jaccard
 from xray_seg.labels import ORGANS
 from xray_seg.models.engines import open_engine
 from xray_seg.models.model_folder import Model, load_model

@@ -25,7 +25,7 @@ from xray_seg.analysis.calibration import save_calibration
 from xray_seg.analysis.features import gather
 from xray_seg.analysis.shape import describe
 from xray_seg.data.cases import Case, find_cases, read_truth
-from xray_seg.evaluation.scoring import dice
+from xray_seg.evaluation.metrics import dice
 from xray_seg.kernels import area_mean
 from xray_seg.labels import BACKGROUND, ORGANS
 from xray_seg.models.model_folder import load_model

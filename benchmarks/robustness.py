@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from xray_seg.data.cases import Case, find_cases, read_truth
-from xray_seg.evaluation.scoring import jaccard
+from xray_seg.evaluation.metrics import jaccard
 from xray_seg.kernels import area_mean
 from xray_seg.labels import BACKGROUND, ORGANS
 from xray_seg.preprocessing.normalisation import normalise

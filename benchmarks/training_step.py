@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from xray_seg._util import tensorflow
-from xray_seg.data.cases import Arrays
+from xray_seg.data.arrays import Arrays
 from xray_seg.training.config import RECIPES
 from xray_seg.training.loader import epoch_batches, phantom_arrays
 from xray_seg.training.trainer import build, choose_policy, train_epoch

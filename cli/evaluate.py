@@ -1,4 +1,4 @@
-"""``xrayseg evaluate``"""
+"""The command ``xrayseg evaluate``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,36 @@ from .options import engine_options, positive
 
 
 @click.command()
-@click.option("--images", type=click.Path(path_type=Path), required=True, help="Radiographs.")
-@click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for metrics.json.")
+@click.option(
+    "--images", type=click.Path(path_type=Path), required=True, help="Folder of the radiographs."
+)
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the masks, in the SCR layout.",
+)
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="Folder to write metrics.json to."
+)
 @engine_options
-@click.option("--spacing", type=positive, metavar="MM", help="mm between mask pixels.")
+@click.option(
+    "--spacing",
+    type=positive,
+    metavar="MM",
+    help="Spacing of the mask pixels.  [default: from the radiographs]",
+)
 @click.option(
     "--clinical",
     type=click.Path(path_type=Path),
-    help="Folder of JSRT's clinical tables, to break the scores down by.",
+    help="Folder of the JSRT clinical tables; adds scores per patient group.",
 )
 @click.option(
     "--part",
     type=click.Choice(["all", "validation", "test"]),
     default="all",
     show_default=True,
-    help="Score only cases that the weights' card names as held out for this.",
+    help="Score only the cases that the model card lists as this part of the split.",
 )
 def command(
     images: Path,
@@ -40,10 +54,10 @@ def command(
     precision: str,
     device: str,
 ) -> None:
-    """Score weights against true masks, at the masks' own resolution.
+    """Score weights against reference masks, at the resolution of the masks.
 
-    Reports, per organ, Dice, Jaccard, average symmetric surface distance and 95 % Hausdorff
-    distance, worst cases first; with --out also as metrics.json with a row per case.
+    Reports Dice, Jaccard, average symmetric surface distance and 95 % Hausdorff distance per
+    organ, and the cases with the lowest Dice. With --out, metrics.json holds all cases.
     """
     from .._util.files import write_text
     from ..data.cases import find_cases
@@ -62,11 +76,14 @@ def command(
     if part != "all":
         cases = [case for case in cases if case.name in split.get(part, ())]
         if not cases:
-            raise DatasetError(f"{images}: has no {part} case of {segmenter.model.name}'s card")
+            raise DatasetError(
+                f"{images}: has no {part} case of {segmenter.model.name}'s model card; "
+                "use --part all"
+            )
     patients = read_clinical(clinical) if clinical else None
     with console.bar("scoring", len(cases)) as bar:
-        scores = evaluate(segmenter, cases, spacing, bar.move)
-    metrics = summarise(scores, patients, trained_names(segmenter.model))
+        scores = evaluate(segmenter, cases, spacing=spacing, on_progress=bar.move)
+    metrics = summarise(scores, patients=patients, trained_on=trained_names(segmenter.model))
     metrics |= {"weights": segmenter.model.name, "engine": segmenter.engine.name}
     show(metrics)
     if out:

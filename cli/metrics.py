@@ -1,4 +1,4 @@
-"""How scores are shown."""
+"""Tables of scores, for ``xrayseg evaluate`` and ``xrayseg train``."""
 
 from __future__ import annotations
 
@@ -6,33 +6,40 @@ from typing import Any
 
 from . import console
 
+#: Number of cases in the table of the lowest Dice.
 _WORST = 5
 
 
 def show(metrics: dict[str, Any]) -> None:
-    """Tables of metrics as ``summarise`` gives them."""
-    _show_organs(metrics)
+    """Print the tables and notes for the metrics that ``evaluation.summary.summarise`` returns."""
+    _print_organs(metrics)
     console.say(f"pixel accuracy {metrics['accuracy']:.4f}, loss {metrics['loss']:.4f}")
     console.say(metrics["scored"])
+    _print_notes(metrics)
+    _print_published(metrics)
+    _print_worst(metrics)
+    if "strata" in metrics:
+        _print_strata(metrics)
+
+
+def _print_notes(metrics: dict[str, Any]) -> None:
+    """Say which scores are too high or leave cases out."""
+    count = len(metrics["cases"])
     if metrics["trained_on"]:
         console.say(
-            f"{metrics['trained_on']} of these {len(metrics['cases'])} cases are ones that the "
-            "weights were trained on: their scores flatter. See --part validation."
+            f"{metrics['trained_on']} of these {count} cases are ones that the weights were "
+            "trained on: their scores are too high. Use --part validation to leave them out."
         )
     for organ, scores in metrics["organs"].items():
-        missed = scores["assd_mm"]["undefined"]
-        if 0 < missed < len(metrics["cases"]):
+        missing = scores["assd_mm"]["undefined"]
+        if 0 < missing < count:
             console.say(
-                f"{organ}: distances are undefined, and left out of the means, in {missed} cases "
-                "where a mask is empty"
+                f"{organ}: the mean distances leave out {missing} cases with an empty mask, where "
+                "distances are undefined"
             )
-    _show_published(metrics)
-    _show_worst(metrics)
-    if "strata" in metrics:
-        _show_strata(metrics)
 
 
-def _show_organs(metrics: dict[str, Any]) -> None:
+def _print_organs(metrics: dict[str, Any]) -> None:
     def cell(value: dict[str, Any]) -> str:
         return "unknown" if value["mean"] is None else f"{value['mean']:.3f} ± {value['sd']:.3f}"
 
@@ -54,32 +61,36 @@ def _show_organs(metrics: dict[str, Any]) -> None:
     console.table(f"{len(metrics['cases'])} cases, mean ± sd", columns, rows)
 
 
-def _show_published(metrics: dict[str, Any]) -> None:
+def _print_published(metrics: dict[str, Any]) -> None:
     organs = list(metrics["organs"])
     own = {name: metrics["organs"][name]["jaccard"]["mean"] for name in organs}
     rows = [
-        [who, *(f"{scores[name]:.3f}" for name in organs)]
-        for who, scores in {"these weights": own, **metrics["published_jaccard"]}.items()
+        [source, *(f"{scores[name]:.3f}" for name in organs)]
+        for source, scores in {"these weights": own, **metrics["published_jaccard"]}.items()
     ]
-    title = "Jaccard beside published figures for whole organs on JSRT and SCR"
+    title = "Jaccard compared with published values for whole organs on JSRT and SCR"
     console.table(title, ["", *organs], rows)
 
 
-def _show_worst(metrics: dict[str, Any]) -> None:
+def _print_worst(metrics: dict[str, Any]) -> None:
     organs = list(metrics["organs"])
     rows = [
         [case["name"], *(f"{case[name]['dice']:.3f}" for name in organs)]
         for case in metrics["cases"][:_WORST]
     ]
-    console.table("worst cases, Dice", ["case", *organs], rows)
+    console.table("cases with the lowest Dice", ["case", *organs], rows)
 
 
-def _show_strata(metrics: dict[str, Any]) -> None:
+def _print_strata(metrics: dict[str, Any]) -> None:
     organs = list(metrics["organs"])
     rows = [
-        [f"{factor}: {group}", str(of["cases"]), *(f"{of[name]['dice']:.3f}" for name in organs)]
+        [
+            f"{factor}: {group}",
+            str(scores["cases"]),
+            *(f"{scores[name]['dice']:.3f}" for name in organs),
+        ]
         for factor, groups in metrics["strata"].items()
-        for group, of in groups.items()
+        for group, scores in groups.items()
     ]
     console.table("mean Dice by group", ["group", "cases", *organs], rows)
     if metrics["strata_unknown"]:

@@ -14,7 +14,8 @@ from ..training.config import PHANTOM_POOL, RECIPES
 from .options import positive, shard
 
 if TYPE_CHECKING:
-    from ..data.cases import Case, Split
+    from ..data.cases import Case
+    from ..data.splits import Split
     from ..training.config import Recipe
     from ..training.hosts import Hosts
 
@@ -141,11 +142,14 @@ def command(
 
 
 def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: int) -> Split:
-    from ..data.cases import STUDY_SHARES, fold_cases, split_cases
+    from ..data.splits import STUDY_SHARES, fold_cases, split_cases
 
     if fold:
-        return fold_cases(cases, *fold, seed)
-    return split_cases(cases, seed, *(STUDY_SHARES if recipe == "paper" else ()))
+        return fold_cases(cases, *fold, seed=seed)
+    if recipe == "paper":
+        validation, test = STUDY_SHARES
+        return split_cases(cases, seed=seed, validation=validation, test=test)
+    return split_cases(cases, seed=seed)
 
 
 def _hosts(host: tuple[int, int] | None, coordinator: str | None) -> Hosts:

@@ -221,7 +221,7 @@ def test_unknown_weights_and_engines_are_refused():
 
 
 def test_a_jsrt_file_is_segmented_at_its_own_size_and_spacing(segmenter, tmp_path):
-    write_phantoms(tmp_path, 1, 6)
+    write_phantoms(tmp_path, 1, seed=6)
     (case,) = find_cases(tmp_path / "images", tmp_path / "scr")
     result = segmenter(case.image)
     assert result.labels.shape == (2048, 2048)

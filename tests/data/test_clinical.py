@@ -1,10 +1,10 @@
-"""JSRT's clinical tables, on rows written in their format, and on the real ones where present."""
+"""Clinical tables of JSRT: on rows in their format, and on the real tables where present."""
 
 import csv
 
 import pytest
 
-from xray_seg.data.clinical import Patient, read_clinical, strata
+from xray_seg.data.clinical import Patient, read_clinical
 from xray_seg.errors import DatasetError
 
 NODULES = "\r".join(
@@ -26,7 +26,7 @@ def _write(folder, nodules=NODULES, plain=PLAIN, encoding="ascii"):
     return folder
 
 
-def test_a_row_of_the_nodule_table_is_read_whole(tmp_path):
+def test_a_row_of_the_nodule_table_is_parsed_completely(tmp_path):
     assert read_clinical(_write(tmp_path))["JPCLN001"] == Patient(
         "JPCLN001",
         age=53,
@@ -34,7 +34,7 @@ def test_a_row_of_the_nodule_table_is_read_whole(tmp_path):
         nodule=True,
         subtlety=5,
         size=15,
-        place=(1634, 692),
+        centre=(1634, 692),
         malignant=True,
         side="left",
         lobe="upper",
@@ -43,7 +43,7 @@ def test_a_row_of_the_nodule_table_is_read_whole(tmp_path):
     )
 
 
-def test_words_that_a_tab_cuts_are_mended_and_whole_words_stay_apart(tmp_path):
+def test_words_split_by_a_tab_are_joined_and_whole_words_stay_separate(tmp_path):
     patients = read_clinical(_write(tmp_path))
     assert patients["JPCLN002"].location == "r.middle lobe"
     assert patients["JPCLN002"].lobe == "middle"
@@ -56,14 +56,14 @@ def test_words_that_a_tab_cuts_are_mended_and_whole_words_stay_apart(tmp_path):
     assert patients["JPCLN005"].diagnosis == "metastasis of colon mass"
 
 
-def test_films_without_a_nodule_state_age_and_sex_alone(tmp_path):
+def test_radiographs_without_a_nodule_state_age_and_sex_only(tmp_path):
     patients = read_clinical(_write(tmp_path))
     assert patients["JPCNN001"] == Patient("JPCNN001", 30, "female", nodule=False)
     assert patients["JPCNN002"].age is None
     assert patients["JPCLN002"].age is None
 
 
-def test_full_width_letters_and_shift_jis_read_as_plain_ones(tmp_path):
+def test_full_width_letters_and_shift_jis_are_read_as_ascii(tmp_path):
     wide = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)})
     row = NODULES.split("\r", maxsplit=1)[0]
     ideographic_space = "\u3000"
@@ -75,22 +75,17 @@ def test_full_width_letters_and_shift_jis_read_as_plain_ones(tmp_path):
     assert here["JPCLN001"] == read_clinical(_write(other))["JPCLN001"]
 
 
-def test_japanese_words_mean_what_the_english_ones_do(tmp_path):
+def test_japanese_words_are_translated(tmp_path):
     row = "JPCLN001.IMG\t5\t15\t53\t男\t1634\t692\t悪性\t左上葉\t\t肺癌\t"
     patient = read_clinical(_write(tmp_path, row, encoding="utf-8"))["JPCLN001"]
     assert (patient.sex, patient.malignant, patient.side) == ("male", True, "left")
     assert patient.lobe == "upper"
 
 
-def test_tables_without_nodules_may_be_parted_by_tabs(tmp_path):
+def test_tables_without_nodules_may_be_separated_by_tabs(tmp_path):
     row = "JPCNN001.IMG\t30\tfemale\tnon-nodule"
     patient = read_clinical(_write(tmp_path, row))["JPCNN001"]
     assert (patient.age, patient.sex, patient.nodule) == (30, "female", False)
-
-
-def test_names_match_films_in_any_case():
-    patients = {"JPCLN001": Patient("JPCLN001", 53, "male", nodule=True)}
-    assert strata(["jpcln001"], patients)["sex"] == {"male": ("jpcln001",)}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +98,7 @@ def test_names_match_films_in_any_case():
         "JPCNN001.IMG 30",
     ],
 )
-def test_a_row_that_cannot_be_understood_is_named_with_its_file(tmp_path, row):
+def test_a_row_that_cannot_be_parsed_is_reported_with_its_file(tmp_path, row):
     good = NODULES.split("\r", maxsplit=1)[0]
     with pytest.raises(DatasetError, match=r"CLNDAT_EN\.txt: row 2 "):
         read_clinical(_write(tmp_path, f"{good}\r{row}"))
@@ -114,23 +109,7 @@ def test_a_folder_without_tables_is_an_error(tmp_path):
         read_clinical(tmp_path)
 
 
-def test_strata_hold_each_known_film_once_per_factor(tmp_path):
-    patients = read_clinical(_write(tmp_path))
-    groups = strata([*patients, "UNKNOWN"], patients)
-    assert groups["nodule"] == {
-        "with": tuple(f"JPCLN00{n}" for n in range(1, 6)),
-        "without": ("JPCNN001", "JPCNN002"),
-    }
-    assert groups["age"] == {
-        "50 to 69": ("JPCLN001",),
-        "70 and over": ("JPCLN003", "JPCLN004"),
-        "under 50": ("JPCLN005", "JPCNN001"),
-    }
-    assert set(groups["malignancy"]) == {"benign", "malignant"}
-    assert groups["subtlety"]["3"] == ("JPCLN003", "JPCLN004")
-
-
-def test_every_row_of_the_real_tables_parses_as_the_cleaned_version_has_it(jsrt):
+def test_every_row_of_the_real_tables_agrees_with_the_cleaned_version(jsrt):
     if not (jsrt / "clinical").is_dir():
         pytest.skip("the clinical tables are not there")
     patients = read_clinical(jsrt / "clinical")

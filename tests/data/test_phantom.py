@@ -1,4 +1,4 @@
-"""Phantoms: seeded, shaped like a chest, and written as JSRT and SCR lay their files out."""
+"""Phantoms: reproducible, with the anatomy of a chest, written in the JSRT and SCR layouts."""
 
 import numpy as np
 import pytest
@@ -15,15 +15,16 @@ SEEDS = range(12)
 def written(tmp_path_factory):
     """Two phantoms on disk: seeds 7 and 8."""
     folder = tmp_path_factory.mktemp("phantoms") / "made" / "here"
-    told = []
-    assert write_phantoms(folder, 2, 7, told.append) == ["PHANTOM001", "PHANTOM002"]
-    assert told == [1, 2]
+    progress = []
+    names = write_phantoms(folder, 2, seed=7, on_progress=progress.append)
+    assert names == ["PHANTOM001", "PHANTOM002"]
+    assert progress == [1, 2]
     return folder
 
 
 @pytest.fixture(scope="module")
 def drawn():
-    """The phantoms that were written, as they were drawn."""
+    """The same phantoms, drawn again."""
     return {"PHANTOM001": make_phantom(7), "PHANTOM002": make_phantom(8)}
 
 
@@ -38,7 +39,7 @@ def test_a_seed_gives_the_same_phantom_and_another_seed_another():
     assert not same(make_phantom(3, 96), make_phantom(4, 96))
 
 
-def test_the_random_state_of_the_process_is_neither_used_nor_moved():
+def test_the_global_random_state_is_neither_used_nor_changed():
     np.random.seed(1)
     before = make_phantom(3, 64)
     number = np.random.random()
@@ -48,7 +49,7 @@ def test_the_random_state_of_the_process_is_neither_used_nor_moved():
 
 
 @pytest.mark.parametrize("size", [64, 97])
-def test_a_phantom_has_the_size_asked_for_and_values_from_0_to_1(size):
+def test_a_phantom_has_the_requested_size_and_values_from_0_to_1(size):
     phantom = make_phantom(0, size)
     assert phantom.radiograph.shape == (size, size)
     assert phantom.radiograph.dtype == np.float32
@@ -69,7 +70,7 @@ def centre(mask):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_anatomy_is_where_a_frontal_film_has_it(seed):
+def test_anatomy_is_where_a_frontal_radiograph_has_it(seed):
     masks = make_phantom(seed, 128).masks
     places = {part: centre(mask) for part, mask in masks.items()}
     for pair in ("lung", "clavicle"):  # the patient's right is on the image's left
@@ -82,7 +83,7 @@ def test_anatomy_is_where_a_frontal_film_has_it(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_organs_have_a_chests_proportions(seed):
+def test_organs_have_the_proportions_of_a_chest(seed):
     masks = make_phantom(seed, 128).masks
     lungs = masks["left lung"] | masks["right lung"]
     assert not (masks["left lung"] & masks["right lung"]).any()
@@ -105,43 +106,45 @@ def test_labels_are_the_masks_merged_by_priority():
     np.testing.assert_array_equal(phantom_labels(phantom), slow_merge(phantom.masks))
 
 
-def test_a_film_is_12_bits_big_endian_with_dark_as_high():
-    film = to_jsrt(np.array([[1, 0], [0.5, 0.25]], np.float32).repeat(1024, 0).repeat(1024, 1))
-    assert film.shape == (2048, 2048)
-    assert film.dtype == np.dtype(">u2")
-    assert film[0, 0] == 0
-    assert film[0, -1] == 4095
-    assert film[-1, -1] in (3071, 3072)  # 0.75 * 4095 = 3071.25
-    assert film[-1, 0] in (2047, 2048)
-    assert film[0, -1:].tobytes() == b"\x0f\xff"
+def test_a_jsrt_file_has_12_bits_big_endian_with_high_values_dark():
+    radiograph = to_jsrt(
+        np.array([[1, 0], [0.5, 0.25]], np.float32).repeat(1024, 0).repeat(1024, 1)
+    )
+    assert radiograph.shape == (2048, 2048)
+    assert radiograph.dtype == np.dtype(">u2")
+    assert radiograph[0, 0] == 0
+    assert radiograph[0, -1] == 4095
+    assert radiograph[-1, -1] in (3071, 3072)  # 0.75 * 4095 = 3071.25
+    assert radiograph[-1, 0] in (2047, 2048)
+    assert radiograph[0, -1:].tobytes() == b"\x0f\xff"
 
 
-def test_a_coarser_plane_is_stretched_to_the_films_size():
-    film = to_jsrt(np.full((100, 100), 0.2, np.float32))
-    assert film.shape == (2048, 2048)
-    assert (film == 3276).all()  # 0.8 * 4095
+def test_a_coarser_image_is_upsampled_to_the_size_of_jsrt():
+    radiograph = to_jsrt(np.full((100, 100), 0.2, np.float32))
+    assert radiograph.shape == (2048, 2048)
+    assert (radiograph == 3276).all()  # 0.8 * 4095
 
 
-def test_a_film_on_disk_is_a_jsrt_file(written, drawn):
+def test_a_radiograph_on_disk_has_the_bytes_of_jsrt(written, drawn):
     path = written / "images" / "PHANTOM001.IMG"
     assert path.stat().st_size == 2048 * 2048 * 2
-    film = np.fromfile(path, ">u2").reshape(2048, 2048)
-    assert film.max() <= 4095
-    assert film.byteswap().max() > 4095
+    radiograph = np.fromfile(path, ">u2").reshape(2048, 2048)
+    assert radiograph.max() <= 4095
+    assert radiograph.byteswap().max() > 4095
     masks = drawn["PHANTOM001"].masks
     lungs = (masks["left lung"] | masks["right lung"]).repeat(2, 0).repeat(2, 1)
     heart = masks["heart"].repeat(2, 0).repeat(2, 1)
-    assert film[lungs].mean() > film[heart].mean()
+    assert radiograph[lungs].mean() > radiograph[heart].mean()
 
 
-def test_a_film_on_disk_reads_as_jsrt(written):
-    film = read(written / "images" / "PHANTOM001.IMG")
-    assert film.format == "JSRT raw"
-    assert film.inverted is True
-    assert film.spacing == (0.175, 0.175)
+def test_a_radiograph_on_disk_is_read_as_jsrt(written):
+    radiograph = read(written / "images" / "PHANTOM001.IMG")
+    assert radiograph.format == "JSRT raw"
+    assert radiograph.inverted is True
+    assert radiograph.spacing == (0.175, 0.175)
 
 
-def test_the_films_on_disk_are_those_of_the_seeds_asked_for(written, drawn):
+def test_the_radiographs_on_disk_are_those_of_the_seeds(written, drawn):
     for name, phantom in drawn.items():
         light = 1 - np.fromfile(written / "images" / f"{name}.IMG", ">u2") / 4095
         small = light.reshape(256, 8, 256, 8).mean(axis=(1, 3))
@@ -149,7 +152,7 @@ def test_the_films_on_disk_are_those_of_the_seeds_asked_for(written, drawn):
         assert np.abs(small - expected).mean() < 0.002
 
 
-def test_masks_on_disk_lie_as_scr_lays_them_and_read_back_the_same(written, drawn):
+def test_masks_on_disk_have_the_layout_of_scr_and_read_back_unchanged(written, drawn):
     cases = find_cases(written / "images", written / "scr")
     assert [case.name for case in cases] == ["PHANTOM001", "PHANTOM002"]
     for case, fold in zip(cases, ("fold1", "fold2"), strict=True):
@@ -159,7 +162,7 @@ def test_masks_on_disk_lie_as_scr_lays_them_and_read_back_the_same(written, draw
 
 
 def test_the_same_seed_writes_the_same_bytes(written, tmp_path):
-    write_phantoms(tmp_path, 1, 8)
+    write_phantoms(tmp_path, 1, seed=8)
     again, before = tmp_path / "images" / "PHANTOM001.IMG", written / "images" / "PHANTOM002.IMG"
     assert again.read_bytes() == before.read_bytes()
     mask = tmp_path / "scr" / "fold1" / "masks" / "heart" / "PHANTOM001.gif"

@@ -1,11 +1,11 @@
-"""Means, intervals, order and groups of scores, on cases made by hand."""
+"""Means, intervals, order and strata of scores, on cases made by hand."""
 
 import numpy as np
 import pytest
 
 from xray_seg.data.clinical import Patient
 from xray_seg.evaluation.scoring import CaseScores
-from xray_seg.evaluation.summary import summarise
+from xray_seg.evaluation.summary import strata, summarise
 from xray_seg.labels import ORGANS
 
 
@@ -26,7 +26,7 @@ def test_the_worst_case_comes_first():
     assert [case["name"] for case in metrics["cases"]] == ["b", "c", "a"]
 
 
-def test_a_distance_that_is_not_defined_is_left_out_of_the_mean():
+def test_an_undefined_distance_is_left_out_of_the_mean():
     found = summarise([_case("a", 0.9, None), _case("b", 0.7, 3.0)])["organs"]["lungs"]
     assert found["assd_mm"]["mean"] == 3.0
     assert found["assd_mm"]["undefined"] == 1
@@ -50,21 +50,21 @@ def test_the_interval_is_near_the_normal_one_for_many_cases():
     assert high == pytest.approx(values.mean() + half, abs=half / 5)
 
 
-def test_few_or_equal_cases_have_no_or_a_point_interval():
+def test_fewer_than_three_cases_have_no_interval_and_equal_cases_a_point():
     few = summarise([_case("a", 0.9), _case("b", 0.7)])
     assert few["organs"]["heart"]["dice"]["interval"] is None
     same = summarise([_case(name, 0.9) for name in "abc"])
     assert same["organs"]["heart"]["dice"]["interval"] == [0.9, 0.9]
 
 
-def test_strata_hold_the_means_of_their_own_cases():
+def test_strata_hold_the_means_of_their_cases():
     patients = {
         "A": Patient("A", 30, "male", nodule=False),
         "B": Patient("B", 70, "female", nodule=True, subtlety=2),
         "C": Patient("C", 30, "female", nodule=False),
     }
     cases = [_case("a", 0.9), _case("b", 0.7), _case("c", 0.8), _case("not in the tables", 0.1)]
-    metrics = summarise(cases, patients)
+    metrics = summarise(cases, patients=patients)
     groups = metrics["strata"]
     assert metrics["strata_unknown"] == 1
     assert groups["sex"]["female"]["cases"] == 2
@@ -75,10 +75,42 @@ def test_strata_hold_the_means_of_their_own_cases():
     assert "strata" not in summarise(cases)
 
 
-def test_cases_that_were_trained_on_are_marked():
+def test_cases_used_for_training_are_marked():
     metrics = summarise([_case("a", 0.9), _case("b", 0.7)], trained_on={"a", "z"})
     assert metrics["trained_on"] == 1
     assert {case["name"]: case["trained_on"] for case in metrics["cases"]} == {
         "a": True,
         "b": False,
     }
+
+
+def test_names_match_cases_whatever_their_capitals():
+    patients = {"JPCLN001": Patient("JPCLN001", 53, "male", nodule=True)}
+    assert strata(["jpcln001"], patients)["sex"] == {"male": ("jpcln001",)}
+
+
+def test_strata_hold_each_known_case_once_per_factor():
+    patients = {
+        each.name: each
+        for each in (
+            Patient("JPCLN001", 53, "male", nodule=True, subtlety=5, malignant=True),
+            Patient("JPCLN002", None, "female", nodule=True, subtlety=1, malignant=False),
+            Patient("JPCLN003", 71, "female", nodule=True, subtlety=3, malignant=False),
+            Patient("JPCLN004", 71, "male", nodule=True, subtlety=3, malignant=False),
+            Patient("JPCLN005", 40, "male", nodule=True, subtlety=2, malignant=True),
+            Patient("JPCNN001", 30, "female", nodule=False),
+            Patient("JPCNN002", None, "male", nodule=False),
+        )
+    }
+    groups = strata([*patients, "UNKNOWN"], patients)
+    assert groups["nodule"] == {
+        "with": tuple(f"JPCLN00{n}" for n in range(1, 6)),
+        "without": ("JPCNN001", "JPCNN002"),
+    }
+    assert groups["age"] == {
+        "50 to 69": ("JPCLN001",),
+        "70 and over": ("JPCLN003", "JPCLN004"),
+        "under 50": ("JPCLN005", "JPCNN001"),
+    }
+    assert set(groups["malignancy"]) == {"benign", "malignant"}
+    assert groups["subtlety"]["3"] == ("JPCLN003", "JPCLN004")

@@ -1,4 +1,4 @@
-"""The losses, against sums written out pixel by pixel."""
+"""Losses, compared with sums over single pixels."""
 
 import math
 
@@ -72,19 +72,19 @@ def test_keras_and_numpy_compute_the_same(name, keras_ops):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_perfect_answer_costs_nothing(name):
+def test_a_perfect_prediction_has_no_loss(name):
     truth = random_one_hot(5)
     assert LOSSES[name](truth, truth, np) == pytest.approx(0, abs=1e-5)
 
 
-def test_a_perfect_answer_to_a_soft_target_costs_the_targets_entropy():
+def test_a_perfect_prediction_of_a_soft_target_has_the_entropy_of_the_target_as_loss():
     truth = random_shares(6)
     entropy = slow_cross_entropy(truth, np.maximum(truth, 1e-7))
     assert soft_dice_cross_entropy(truth, truth, np) == pytest.approx(entropy, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_further_from_the_truth_the_higher_the_loss(name):
+def test_the_loss_grows_with_the_distance_from_the_reference(name):
     truth, other = random_one_hot(7), random_one_hot(8)
     costs = [
         float(LOSSES[name](truth, (1 - share) * truth + share * other, np))
@@ -93,14 +93,14 @@ def test_the_further_from_the_truth_the_higher_the_loss(name):
     assert np.all(np.diff(costs) > 0)
 
 
-def test_an_organ_absent_from_truth_and_answer_costs_nothing():
+def test_an_organ_absent_from_reference_and_prediction_adds_no_loss():
     truth = np.zeros((1, 4, 4, 4), np.float32)
     truth[..., 0] = 1
     assert soft_dice_cross_entropy(truth, truth, np) == pytest.approx(0, abs=1e-5)
 
 
-def test_the_dice_of_an_organ_is_of_the_batch_and_not_of_each_film():
-    """Film 1 has a heart of 9 pixels and misses it, film 2 one of 1 pixel and finds it."""
+def test_the_dice_of_an_organ_is_that_of_the_batch_and_not_of_each_image():
+    """Image 1 has a heart of 9 pixels, none found; image 2 one of 1 pixel, found."""
     truth = np.zeros((2, 3, 3, 4), np.float32)
     truth[0, ..., 2] = 1
     truth[1, ..., 0] = 1
@@ -114,7 +114,7 @@ def test_the_dice_of_an_organ_is_of_the_batch_and_not_of_each_film():
     assert dice == pytest.approx((1 + (2 * 1 + 1) / (10 + 1 + 1) + 1) / 3, rel=1e-4)
 
 
-def test_the_studys_dice_has_a_smallest_value_of_a_third_a_pixel():
+def test_the_dice_of_the_study_is_at_least_one_third_per_pixel():
     """No overlap at all: (0 + 1) / (1 + 1 + 1)."""
     truth = np.zeros((1, 2, 2, 4), np.float32)
     truth[..., 0] = 1
@@ -126,9 +126,7 @@ def test_the_studys_dice_has_a_smallest_value_of_a_third_a_pixel():
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("strength", [1.0, 50.0, 1e4])
-def test_loss_and_gradient_are_finite_however_sure_and_wrong_the_network_is(
-    name, strength, keras_ops
-):
+def test_loss_and_gradient_are_finite_for_confident_wrong_predictions(name, strength, keras_ops):
     tf = tensorflow.tensorflow()
     truth = random_one_hot(9)
     wrong = np.roll(truth, 1, axis=-1)

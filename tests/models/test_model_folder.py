@@ -1,4 +1,4 @@
-"""Model folders: found by name, folder or environment, and refused where a byte differs."""
+"""Model folders: selection by name, folder or environment, and verification of their files."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def nothing_in_the_environment(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A model folder with files of our own, one of them below."""
+    """A model folder with two small files, one in a subfolder."""
     folder = tmp_path / "model"
     (folder / "saved_model").mkdir(parents=True)
     (folder / "one.bin").write_bytes(b"one")
@@ -42,7 +42,7 @@ def change_card(folder, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}))
 
 
-def test_shipped_weights_are_whole_and_say_what_one_must_know():
+def test_shipped_weights_are_complete_and_state_labels_and_licence():
     assert DEFAULT_WEIGHTS in shipped_models()
     for name in shipped_models():
         model = load_model(name)
@@ -53,7 +53,7 @@ def test_shipped_weights_are_whole_and_say_what_one_must_know():
         assert "JSRT" in model.card["licence"]
 
 
-def test_the_weights_at_128_are_of_a_network_of_973320_parameters():
+def test_the_shipped_weights_at_128_have_973320_parameters():
     variables = read_variables(load_model("inverted-net-128"))
     assert sum(value.size for value in variables) == 973_320
     assert all(np.isfinite(value).all() for value in variables)
@@ -64,7 +64,7 @@ def test_without_a_name_the_default_is_loaded():
     assert load_model("").name == DEFAULT_WEIGHTS
 
 
-def test_the_environment_names_other_weights_and_an_argument_beats_it(folder, monkeypatch):
+def test_the_environment_selects_weights_and_an_argument_overrides_it(folder, monkeypatch):
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(folder))
     assert WEIGHTS_VARIABLE == "XRAYSEG_WEIGHTS"
     assert load_model().name == "own"
@@ -73,7 +73,7 @@ def test_the_environment_names_other_weights_and_an_argument_beats_it(folder, mo
     assert load_model().name == DEFAULT_WEIGHTS
 
 
-def test_an_unknown_name_is_told_with_the_known_ones(tmp_path, monkeypatch):
+def test_an_unknown_name_is_reported_with_the_known_ones(tmp_path, monkeypatch):
     with pytest.raises(WeightsError, match=f"nonsense: neither .*{DEFAULT_WEIGHTS}"):
         load_model("nonsense")
     with pytest.raises(WeightsError, match=r"model folder with a card\.json"):
@@ -114,7 +114,7 @@ def test_an_added_file_is_refused_by_name(folder):
         load_model(folder)
 
 
-def test_bytecode_that_python_leaves_is_no_addition(folder):
+def test_cached_bytecode_is_ignored(folder):
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "x.pyc").write_bytes(b"x")
     assert load_model(folder).name == "own"
@@ -136,7 +136,7 @@ def test_a_flipped_bit_of_shipped_weights_is_refused(tmp_path):
         load_model(copy)
 
 
-def test_one_digest_stands_for_all_files_and_for_nothing_else(folder):
+def test_the_digest_depends_on_all_files_and_on_nothing_else(folder):
     before = load_model(folder).sha256
     change_card(folder, licence="another")
     moved = folder.rename(folder.with_name("moved"))
@@ -147,7 +147,7 @@ def test_one_digest_stands_for_all_files_and_for_nothing_else(folder):
 
 
 @pytest.mark.parametrize("missing", ["files", "size", "labels", "name"])
-def test_a_card_that_lacks_something_is_refused(folder, missing):
+def test_a_card_without_a_required_entry_is_refused(folder, missing):
     path = folder / CARD_FILE
     card = json.loads(path.read_text("utf-8"))
     del card[missing]
@@ -157,21 +157,21 @@ def test_a_card_that_lacks_something_is_refused(folder, missing):
 
 
 @pytest.mark.parametrize("text", ["", "not json", "[]", "7", "\udcff"])
-def test_a_card_that_is_no_card_is_refused(folder, text):
+def test_an_invalid_card_is_refused(folder, text):
     (folder / CARD_FILE).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(WeightsError, match=r"card\.json: is not a model card"):
         load_model(folder)
 
 
 @pytest.mark.parametrize("size", ["large", None, 0, -8])
-def test_a_card_with_a_size_that_is_no_grid_is_refused(folder, size):
+def test_a_card_with_an_invalid_grid_size_is_refused(folder, size):
     change_card(folder, size=size)
     with pytest.raises(WeightsError, match="is not a model card"):
         load_model(folder)
 
 
 @pytest.mark.parametrize("files", [None, ["one.bin"]])
-def test_a_card_with_a_list_of_files_of_another_kind_is_refused(folder, files):
+def test_a_card_with_an_invalid_list_of_files_is_refused(folder, files):
     change_card(folder, files=files)
     with pytest.raises(WeightsError, match="is not a model card"):
         load_model(folder)
@@ -183,9 +183,7 @@ def test_weights_of_other_labels_are_refused(folder):
         load_model(folder)
 
 
-def test_a_folder_named_like_shipped_weights_is_meant_where_it_is_named_as_a_path(
-    folder, monkeypatch
-):
+def test_a_path_selects_a_folder_with_the_name_of_shipped_weights(folder, monkeypatch):
     place = folder.parent / DEFAULT_WEIGHTS
     folder.rename(place)
     monkeypatch.chdir(place.parent)

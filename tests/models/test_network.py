@@ -1,4 +1,4 @@
-"""The networks: their size by hand count, their outputs, the sizes that they take."""
+"""Networks: number of parameters, layers, outputs, and the grid sizes they accept."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ def quiet_keras():
     return tensorflow.keras()
 
 
-def films(size, count=2):
+def images(size, count=2):
     return np.random.default_rng(size).random((count, size, size, 1), np.float32)
 
 
 def parameters(model):
-    """(all, not trained), counted from the variables' shapes; random states are not counted."""
+    """(all, not trainable) parameters by the shapes of the variables, without random states."""
     trained = sum(int(np.prod(each.shape)) for each in model.trainable_variables)
     others = sum(
         int(np.prod(each.shape))
@@ -32,7 +32,7 @@ def convolution(inputs, outputs, side=3):
 
 
 def inverted_net_by_hand(widths):
-    """Encoder: two convolutions a level. Decoder: one, then two on skip and it together."""
+    """Encoder: two convolutions per level. Decoder: one, then two after the concatenation."""
     total, before = 4 * 1, 1  # batch normalisation: scale, shift, mean, variance a channel
     for width in widths:
         total += convolution(before, width) + convolution(width, width)
@@ -44,7 +44,7 @@ def inverted_net_by_hand(widths):
     return total + 4 * before + convolution(before, 4, 1)
 
 
-def test_inverted_net_has_the_papers_parameters():
+def test_inverted_net_has_the_parameters_of_the_paper():
     model = build_network("inverted-net", 128)
     assert parameters(model) == (973_320, 258)
     assert model.count_params() == 973_320
@@ -52,14 +52,14 @@ def test_inverted_net_has_the_papers_parameters():
 
 
 def layer_name(layer):
-    """Its kind; of a convolution also the filters, and the stride where it is not 1."""
+    """Class of a layer; for a convolution with its filters, and its stride unless 1."""
     kind = type(layer).__name__
     if kind != "Conv2D":
         return kind
     return f"Conv-{layer.filters}" + ("/2" if layer.strides == (2, 2) else "")
 
 
-def test_inverted_net_has_the_studys_layers_in_order():
+def test_inverted_net_has_the_layers_of_the_study_in_order():
     """Pooling of stride 1 comes before a convolution of stride 2: delayed subsampling."""
     model = build_network("inverted-net", 16)
     expected = """
@@ -86,8 +86,8 @@ def test_inverted_net_has_the_studys_layers_in_order():
     assert {(each["pool_size"], each["strides"]) for each in pools} == {((2, 2), (1, 1))}
 
 
-def test_what_inverted_net_does_not_train_is_of_its_two_batch_normalisations():
-    """A mean and a variance a channel: of the film's one, and of the last level's 128."""
+def test_the_untrained_variables_of_inverted_net_are_those_of_its_two_normalisations():
+    """A mean and a variance per channel: 1 channel of the image, 128 of the last level."""
     model = build_network("inverted-net", 16)
     shapes = [
         tuple(each.shape)
@@ -98,7 +98,7 @@ def test_what_inverted_net_does_not_train_is_of_its_two_batch_normalisations():
     assert shapes == [(1,), (1,), (128,), (128,)]
 
 
-def test_the_deeper_one_is_built_alike_from_its_own_filters():
+def test_the_deeper_network_has_the_same_structure_with_its_own_filters():
     model = build_network("inverted-net-deep", 32)
     assert parameters(model)[0] == inverted_net_by_hand(FILTERS["inverted-net-deep"])
 
@@ -115,7 +115,7 @@ def test_unet_has_the_layers_of_its_paper():
 @pytest.mark.parametrize("name", ["inverted-net", "inverted-net-deep"])
 @pytest.mark.parametrize("size", [16, 48])
 def test_each_pixels_probabilities_sum_to_one(name, size):
-    found = np.asarray(build_network(name, size)(films(size), training=False))
+    found = np.asarray(build_network(name, size)(images(size), training=False))
     assert found.shape == (2, size, size, 4)
     assert found.dtype == np.float32
     assert found.min() >= 0
@@ -125,12 +125,12 @@ def test_each_pixels_probabilities_sum_to_one(name, size):
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_keeps_variables_and_probabilities_in_float32(precision):
     exact = build_network("inverted-net", 16, seed=1)
-    model = build_network("inverted-net", 16, precision, seed=1)
+    model = build_network("inverted-net", 16, precision=precision, seed=1)
     assert {each.dtype for each in model.trainable_variables} == {"float32"}
-    found = np.asarray(model(films(16), training=False))
+    found = np.asarray(model(images(16), training=False))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
-    expected = np.asarray(exact(films(16), training=False))
+    expected = np.asarray(exact(images(16), training=False))
     assert 0 < np.abs(found - expected).max() < 0.02
 
 
@@ -140,7 +140,7 @@ def test_the_seed_decides_the_weights():
     assert not all(np.array_equal(*pair) for pair in zip(weights[0], weights[2], strict=True))
 
 
-def test_weights_of_one_size_serve_another():
+def test_weights_of_one_grid_size_fit_another():
     small, large = (build_network("inverted-net", size, seed=size) for size in (16, 24))
     large.set_weights(small.get_weights())
     assert large.output_shape == (None, 24, 24, 4)
@@ -149,16 +149,16 @@ def test_weights_of_one_size_serve_another():
 
 def test_dropout_acts_in_training_only():
     model = build_network("inverted-net", 16, seed=3)
-    calm = [np.asarray(model(films(16), training=False)) for _ in range(2)]
-    np.testing.assert_array_equal(*calm)
-    lively = [np.asarray(model(films(16), training=True)) for _ in range(2)]
-    assert not np.array_equal(*lively)
+    without = [np.asarray(model(images(16), training=False)) for _ in range(2)]
+    np.testing.assert_array_equal(*without)
+    with_dropout = [np.asarray(model(images(16), training=True)) for _ in range(2)]
+    assert not np.array_equal(*with_dropout)
 
 
 @pytest.mark.parametrize(
     ("name", "multiple"), [("inverted-net", 8), ("inverted-net-deep", 16), ("unet", 16)]
 )
-def test_sizes_are_multiples_of_what_the_levels_halve(name, multiple):
+def test_sizes_must_be_multiples_that_the_levels_can_halve(name, multiple):
     for size in range(-2, 100):
         if size > 0 and size % multiple == 0:
             check_size(name, size)
@@ -169,6 +169,6 @@ def test_sizes_are_multiples_of_what_the_levels_halve(name, multiple):
         build_network(name, multiple + 4)
 
 
-def test_an_unknown_network_is_told_with_the_known_ones():
+def test_an_unknown_network_is_reported_with_the_known_ones():
     with pytest.raises(ValueError, match=r"no network 'resnet'; .*inverted-net.*unet"):
         build_network("resnet", 128)

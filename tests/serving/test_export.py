@@ -1,4 +1,4 @@
-"""A model folder computes what the Keras model computes, at each precision, from one set."""
+"""An exported model folder computes the same as the Keras model, at each precision."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ SIZE = 16
 
 @pytest.fixture(scope="module")
 def network():
-    """InvertedNet with random variables throughout, so that none can be taken for another."""
+    """InvertedNet with random variables throughout, so that a mix-up changes the output."""
     tensorflow.keras()
     model = build_network("inverted-net", SIZE, seed=5)
     random = np.random.default_rng(5)
@@ -28,7 +28,7 @@ def network():
             low, high = (0.5, 2) if "variance" in variable.path else (-1, 1.5)
             variable.assign(random.uniform(low, high, variable.shape))
         elif "kernel" in variable.path:
-            variable.assign(variable * 1.5)  # as far apart as a trained network's answers
+            variable.assign(variable * 1.5)  # outputs that vary as much as a trained network's
     return model
 
 
@@ -47,7 +47,7 @@ def grids():
 @pytest.fixture(scope="module")
 def expected(network, grids):
     found = np.asarray(network(grids[..., None], training=False))
-    assert found.std(axis=(0, 1, 2)).min() > 0.02  # it says something
+    assert found.std(axis=(0, 1, 2)).min() > 0.02  # the output varies
     return found
 
 
@@ -55,21 +55,21 @@ def serve(folder, precision, grids):
     return SavedModelEngine(load_model(folder), precision, "cpu", 2).predict(grids)
 
 
-def test_the_float32_signature_computes_what_keras_computes(exported, grids, expected):
+def test_the_float32_signature_reproduces_the_keras_model(exported, grids, expected):
     np.testing.assert_allclose(serve(exported, "float32", grids), expected, atol=1e-5)
 
 
-def test_half_precision_is_near_float32_and_nearer_the_more_bits_it_has(exported, grids, expected):
-    off = [np.abs(serve(exported, each, grids) - expected) for each in ("float16", "bfloat16")]
-    assert 0 < off[0].mean() < off[1].mean() < 0.01
-    assert off[0].max() < 0.02
-    assert off[1].max() < 0.1
+def test_half_precision_is_close_to_float32_and_closer_with_more_bits(exported, grids, expected):
+    errors = [np.abs(serve(exported, each, grids) - expected) for each in ("float16", "bfloat16")]
+    assert 0 < errors[0].mean() < errors[1].mean() < 0.01
+    assert errors[0].max() < 0.02
+    assert errors[1].max() < 0.1
 
 
-def test_int8_is_near_float32(exported, grids, expected):
+def test_int8_is_close_to_float32(exported, grids, expected):
     found = LiteRTEngine(load_model(exported), "int8", "cpu", 2).predict(grids)
-    off = np.abs(found - expected)
-    assert 0 < off.mean() < 0.02
+    errors = np.abs(found - expected)
+    assert 0 < errors.mean() < 0.02
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
 
 
@@ -85,7 +85,7 @@ def test_there_is_a_signature_for_each_precision(exported):
     assert set(loaded.signatures) == {*PRECISIONS, "jsrt", "png"}
 
 
-def test_int8_weights_take_a_quarter_of_float32s(exported, network):
+def test_int8_weights_take_a_quarter_of_float32(exported, network):
     size = (exported / "dynamic_int8.tflite").stat().st_size
     assert network.count_params() <= size < 1.2 * network.count_params()
 
@@ -108,7 +108,7 @@ def test_the_card_states_the_facts_and_the_files(exported):
     assert len(model.card["files"]) == sum(path.is_file() for path in exported.rglob("*")) - 1
 
 
-def test_a_folder_that_is_there_is_not_written_over(exported, network):
+def test_an_existing_folder_is_not_overwritten(exported, network):
     before = load_model(exported).sha256
     with pytest.raises(WeightsError, match="exists already"):
         export(network, exported, "other", {})

@@ -1,10 +1,7 @@
-"""Films in, label maps out, in the graph alone: the same maps as the library's, to the pixel."""
+"""Signatures that map files to label maps, compared with the library."""
 
-import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -14,29 +11,28 @@ import scipy.ndimage
 from xray_seg import Radiograph, Segmenter, read
 from xray_seg._util import tensorflow
 from xray_seg.data.phantom import make_phantom
-from xray_seg.errors import WeightsError
-from xray_seg.kernels import area_mean
+from xray_seg.kernels import area_mean, upsample_argmax
 from xray_seg.models.model_folder import load_model, read_variables
+from xray_seg.models.network import build_network, weights_of
 from xray_seg.postprocessing.cleanup import clean
 from xray_seg.preprocessing.preprocessor import Preprocessor
-from xray_seg.serving.export import renew
-from xray_seg.serving.postprocessing_graph import clean_graph
+from xray_seg.serving.export import PRECISIONS, export
+from xray_seg.serving.postprocessing_graph import clean_graph, restore_graph
 from xray_seg.serving.preprocessing_graph import (
     area_mean_graph,
     decode_jsrt,
     decode_png,
-    fit_graph,
+    preprocess_graph,
 )
-from xray_seg.serving.signatures import FILMS
+from xray_seg.serving.signatures import FILE_SIGNATURES
 
-SHIPPED = Path(__file__).parents[2] / "weights" / "inverted-net-128"
 SERVER = """
 import sys, tensorflow as tf
 served = tf.saved_model.load(sys.argv[1]).signatures[sys.argv[2]]
-films = [tf.io.read_file(path) for path in sys.argv[3:]]
-maps = served(films_bytes=tf.stack(films))["labels_bytes"]
-for path, coded in zip(sys.argv[3:], maps):
-    tf.io.write_file(path + ".labels.png", coded)
+files = [tf.io.read_file(path) for path in sys.argv[3:]]
+label_maps = served(films_bytes=tf.stack(files))["labels_bytes"]
+for path, png in zip(sys.argv[3:], label_maps):
+    tf.io.write_file(path + ".labels.png", png)
 print([name for name in sys.modules if name.split(".")[0] in ("xray_seg", "numba")])
 """
 
@@ -50,11 +46,13 @@ def no_gpu():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Trained weights, with signatures of this very code."""
-    folder = tmp_path_factory.mktemp("models") / "renewed"
-    shutil.copytree(SHIPPED, folder)
-    renew(folder)
-    return folder
+    """Trained weights, exported with the signatures of the present code."""
+    shipped = load_model("inverted-net-128")
+    tensorflow.keras()
+    network = build_network(shipped.card["network"], shipped.size)
+    for variable, value in zip(weights_of(network), read_variables(shipped), strict=True):
+        variable.assign(value)
+    return export(network, tmp_path_factory.mktemp("models") / "exported", "exported", {})
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +60,9 @@ def segmenter(model):
     return Segmenter(model, "saved-model", "float32", "cpu")
 
 
-def in_a_clean_process(model, kind, paths):
-    """Label maps by a process that imports TensorFlow and nothing of ours."""
-    command = [sys.executable, "-I", "-c", SERVER, model / "saved_model", kind, *paths]
+def serve_in_a_new_process(model, signature, paths):
+    """Label maps from a process that imports TensorFlow and not this package."""
+    command = [sys.executable, "-I", "-c", SERVER, model / "saved_model", signature, *paths]
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, cwd="/", check=False
     )
@@ -73,38 +71,39 @@ def in_a_clean_process(model, kind, paths):
     return [imagecodecs.imread(f"{path}.labels.png") for path in paths]
 
 
-def jsrt_film(seed):
-    film = np.kron(make_phantom(seed, 512).radiograph, np.ones((4, 4)))
-    return ((1 - film) * 4095).round().astype(">u2")
+def jsrt_pixels(seed):
+    image = np.kron(make_phantom(seed, 512).radiograph, np.ones((4, 4)))
+    return ((1 - image) * 4095).round().astype(">u2")
 
 
-def test_jsrt_bytes_become_the_librarys_label_map(model, segmenter, tmp_path):
+def test_a_jsrt_file_gives_the_label_map_of_the_library(model, segmenter, tmp_path):
     paths = [tmp_path / f"{seed}.IMG" for seed in (1, 2)]
     for seed, path in enumerate(paths):
-        path.write_bytes(jsrt_film(seed).tobytes())
-    for path, found in zip(paths, in_a_clean_process(model, "jsrt", paths), strict=True):
+        path.write_bytes(jsrt_pixels(seed).tobytes())
+    for path, found in zip(paths, serve_in_a_new_process(model, "jsrt", paths), strict=True):
         expected = segmenter(read(path)).labels
         assert len(np.unique(expected)) == 4
         np.testing.assert_array_equal(found, expected)
 
 
-def test_real_films_too(model, segmenter, jsrt, tmp_path):
+def test_a_real_radiograph_gives_the_label_map_of_the_library(model, segmenter, jsrt, tmp_path):
     served = tensorflow.tensorflow().saved_model.load(str(model / "saved_model")).signatures["jsrt"]
     for path in sorted((jsrt / "images").glob("JPC*"))[::100]:
         small = read(path).pixels
         sides = 2048 // small.shape[0], 2048 // small.shape[1]
-        film = np.kron(small.astype(np.uint16), np.ones(sides, np.uint16)).astype(">u2")
-        (tmp_path / "film.IMG").write_bytes(np.clip(film, 0, 4095).astype(">u2").tobytes())
-        coded = served(films_bytes=[(tmp_path / "film.IMG").read_bytes()])["labels_bytes"]
-        found = imagecodecs.png_decode(coded.numpy()[0])
-        np.testing.assert_array_equal(found, segmenter(read(tmp_path / "film.IMG")).labels)
+        pixels = np.kron(small.astype(np.uint16), np.ones(sides, np.uint16))
+        file = tmp_path / "image.IMG"
+        file.write_bytes(np.clip(pixels, 0, 4095).astype(">u2").tobytes())
+        png = served(films_bytes=[file.read_bytes()])["labels_bytes"]
+        found = imagecodecs.png_decode(png.numpy()[0])
+        np.testing.assert_array_equal(found, segmenter(read(file)).labels)
 
 
 def pictures():
-    """Films as PNG by what is odd about them."""
-    film = make_phantom(5, 300).radiograph[:, 20:260]
-    eight = (film * 255).round().astype(np.uint8)
-    sixteen = (film * 65535).round().astype(np.uint16)
+    """Pixels of PNG files, by kind."""
+    image = make_phantom(5, 300).radiograph[:, 20:260]
+    eight = (image * 255).round().astype(np.uint8)
+    sixteen = (image * 65535).round().astype(np.uint16)
     tinted = np.stack([eight, eight // 2, eight // 3], -1)
     opaque = np.full(eight.shape, 255, np.uint8)
     return {
@@ -121,64 +120,74 @@ def pictures():
     }
 
 
-def test_png_bytes_become_the_librarys_label_map(model, segmenter, tmp_path):
-    """All in one batch, of several sizes; a pixel in a thousand may fall to the other side."""
+def test_png_files_give_the_label_maps_of_the_library(model, segmenter, tmp_path):
+    """In one batch of several sizes; up to one pixel in a thousand may differ."""
     paths = []
     for name, pixels in pictures().items():
         paths.append(tmp_path / f"{name}.png")
         paths[-1].write_bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels)))
     served = tensorflow.tensorflow().saved_model.load(str(model / "saved_model")).signatures["png"]
-    maps = served(films_bytes=[path.read_bytes() for path in paths])["labels_bytes"].numpy()
-    for path, coded in zip(paths, maps, strict=True):
-        found, expected = imagecodecs.png_decode(coded), segmenter(read(path)).labels
+    pngs = served(films_bytes=[path.read_bytes() for path in paths])["labels_bytes"].numpy()
+    for path, png in zip(paths, pngs, strict=True):
+        found, expected = imagecodecs.png_decode(png), segmenter(read(path)).labels
         assert found.shape == expected.shape
         assert len(np.unique(expected)) > 2, path
         assert (found != expected).mean() < 0.001, path
 
 
 @pytest.mark.parametrize("name", pictures())
-def test_png_is_decoded_and_fitted_as_the_readers_do(name, tmp_path):
+def test_a_png_is_decoded_and_preprocessed_as_by_the_library(name, tmp_path):
     tf = tensorflow.tensorflow()
-    (tmp_path / "film.png").write_bytes(
-        imagecodecs.png_encode(np.ascontiguousarray(pictures()[name]))
-    )
-    film = read(tmp_path / "film.png")
+    file = tmp_path / "image.png"
+    file.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(pictures()[name])))
+    radiograph = read(file)
     decode = tf.function(decode_png, input_signature=[tf.TensorSpec((), tf.string)])
-    pixels = decode((tmp_path / "film.png").read_bytes())
-    np.testing.assert_array_equal(pixels, film.pixels)
-    grid, place = fit_graph(pixels, 64, None)
-    expected = Preprocessor(64)(film)
+    pixels = decode(file.read_bytes())
+    np.testing.assert_array_equal(pixels, radiograph.pixels)
+    grid, geometry = preprocess_graph(pixels, 64, None)
+    expected = Preprocessor(64)(radiograph)
     box = expected.box
-    assert place.numpy().tolist() == [box.top, box.left, box.height, box.width, *film.shape]
+    place = [box.top, box.left, box.height, box.width]
+    assert geometry.numpy().tolist() == [*place, *radiograph.shape]
     np.testing.assert_allclose(grid, expected.grid, atol=1e-6)
     assert bool(expected.radiograph.inverted) == (name == "inverted")
 
 
-def test_a_jsrt_film_is_fitted_to_the_bit():
-    film = jsrt_film(3)
-    film[100, 100:300] = 65535  # as in six of the real ones
-    pixels = decode_jsrt(film.tobytes())
-    np.testing.assert_array_equal(pixels, film)
+def test_a_jsrt_file_is_preprocessed_exactly_as_by_the_library():
+    stored = jsrt_pixels(3)
+    stored[100, 100:300] = 65535  # as in six of the real files
+    pixels = decode_jsrt(stored.tobytes())
+    np.testing.assert_array_equal(pixels, stored)
     for size in (128, 256):
-        expected = Preprocessor(size)(Radiograph(film, True)).grid
-        np.testing.assert_array_equal(fit_graph(pixels, size, True)[0], expected)
+        expected = Preprocessor(size)(Radiograph(stored, True)).grid
+        np.testing.assert_array_equal(preprocess_graph(pixels, size, True)[0], expected)
 
 
-def test_a_film_without_contrast_becomes_nothing():
+def test_a_constant_image_becomes_zero():
     pixels = tensorflow.tensorflow().constant(7, shape=(40, 30), dtype="int64")
     for inverted in (True, False, None):
-        assert not np.any(fit_graph(pixels, 16, inverted)[0])
+        assert not np.any(preprocess_graph(pixels, 16, inverted)[0])
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (37, 91), (5, 3), (200, 33)])
-def test_area_means_are_the_kernels(shape):
+def test_area_means_are_those_of_the_kernel(shape):
     pixels = np.random.default_rng(1).integers(0, 65536, shape).astype(np.uint16)
     found = area_mean_graph(tensorflow.tensorflow().constant(pixels, "int64"), 16, 24)
     np.testing.assert_allclose(found, area_mean(pixels, (16, 24)), rtol=1e-5)
 
 
-def test_cleaning_is_the_librarys_on_any_map():
-    """Noise of many grains, from single pixels to blots, with specks and holes of all kinds."""
+@pytest.mark.parametrize("shape", [(64, 64), (301, 200), (37, 91), (9, 400)])
+def test_restoration_is_that_of_the_kernel(shape):
+    random = np.random.default_rng(4)
+    probabilities = random.dirichlet([1] * 4, (48, 48)).astype(np.float32)
+    box = Preprocessor(48)(Radiograph(random.random(shape, np.float32))).box
+    geometry = [box.top, box.left, box.height, box.width, *shape]
+    found = restore_graph(tensorflow.tensorflow().constant(probabilities), geometry)
+    np.testing.assert_array_equal(found, upsample_argmax(box.crop(probabilities), shape))
+
+
+def test_cleanup_is_that_of_the_library_on_any_label_map():
+    """Noise of many scales, with specks and holes from single pixels upwards."""
     tf = tensorflow.tensorflow()
     graph = tf.function(clean_graph, input_signature=[tf.TensorSpec((None, None), tf.uint8)])
     random = np.random.default_rng(2)
@@ -195,46 +204,33 @@ def test_cleaning_is_the_librarys_on_any_map():
     assert changed > 10_000
 
 
-def test_bytes_of_another_kind_are_refused_with_the_reason(model):
+def test_data_of_another_format_are_refused_with_the_reason(model):
     tf = tensorflow.tensorflow()
     signatures = tf.saved_model.load(str(model / "saved_model")).signatures
-    for kind, data, message in (
-        ("jsrt", b"short", "not the length of a JSRT film"),
-        ("jsrt", b"\xff" * (2048 * 2048 * 2), "not the 12 bits of a JSRT film"),
+    for signature, data, message in (
+        ("jsrt", b"short", "not the 8388608 bytes of a JSRT file"),
+        ("jsrt", b"\xff" * (2048 * 2048 * 2), "not the 12-bit values of a JSRT file"),
         ("png", b"no picture", "PNG"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            signatures[kind](films_bytes=tf.constant([data]))
+            signatures[signature](films_bytes=tf.constant([data]))
 
 
-def test_tensorflows_own_tool_runs_the_signatures(model, tmp_path):
-    film = imagecodecs.png_encode(np.ascontiguousarray(pictures()["grey of 8 bits"]))
-    np.save(tmp_path / "films.npy", np.array([film], object))
+def test_saved_model_cli_runs_the_signatures(model, tmp_path):
+    file = imagecodecs.png_encode(np.ascontiguousarray(pictures()["grey of 8 bits"]))
+    np.save(tmp_path / "files.npy", np.array([file], object))
     tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
     where = ["--dir", model / "saved_model", "--tag_set", "serve", "--signature_def"]
-    inputs = f"films_bytes={tmp_path / 'films.npy'}"
+    inputs = f"films_bytes={tmp_path / 'files.npy'}"
     command = [*tool, "run", *where, "png", "--inputs", inputs, "--outdir", tmp_path]
     subprocess.run(command, capture_output=True, check=True)
-    (coded,) = np.load(tmp_path / "labels_bytes.npy", allow_pickle=True)
-    assert imagecodecs.png_decode(coded).shape == (300, 240)
+    (png,) = np.load(tmp_path / "labels_bytes.npy", allow_pickle=True)
+    assert imagecodecs.png_decode(png).shape == (300, 240)
 
 
-def test_renewed_weights_are_the_same_weights(model):
-    before, after = load_model(SHIPPED), load_model(model)
-    for old, new in zip(read_variables(before), read_variables(after), strict=True):
+def test_an_export_of_shipped_weights_keeps_them_and_has_all_signatures(model):
+    shipped, exported = load_model("inverted-net-128"), load_model(model)
+    for old, new in zip(read_variables(shipped), read_variables(exported), strict=True):
         np.testing.assert_array_equal(old, new)
-    flatbuffer = "dynamic_int8.tflite"
-    assert before.card["files"][flatbuffer] == after.card["files"][flatbuffer]
-    assert {**before.card, "files": 0} == {**after.card, "files": 0}
     signatures = tensorflow.tensorflow().saved_model.load(str(model / "saved_model")).signatures
-    assert set(signatures) == {"float32", "bfloat16", "float16", *FILMS}
-
-
-def test_renewing_an_altered_folder_is_refused(tmp_path):
-    folder = tmp_path / "model"
-    shutil.copytree(SHIPPED, folder)
-    card = json.loads((folder / "card.json").read_text())
-    card["files"]["dynamic_int8.tflite"] = "0"
-    (folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(WeightsError, match="altered"):
-        renew(folder)
+    assert set(signatures) == {*PRECISIONS, *FILE_SIGNATURES}

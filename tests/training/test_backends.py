@@ -15,7 +15,8 @@ TRAIN = """
 import json, sys
 import keras
 import numpy as np
-from xray_seg.data.cases import find_cases, split_cases
+from xray_seg.data.cases import find_cases
+from xray_seg.data.splits import split_cases
 from xray_seg.models.losses import LOSSES
 from xray_seg.models.network import build_network
 from xray_seg.training.config import Recipe

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.tiny import TINY_RECIPE, write_cases
-from xray_seg.data.cases import split_cases
+from xray_seg.data.splits import split_cases
 from xray_seg.errors import TrainingError
 from xray_seg.training.devices import train_on_devices
 
@@ -19,7 +19,8 @@ KERAS = tuple(int(part) for part in version("keras").split(".")[:3])
 # A small InvertedNet with augmentation, dropout and normalisation, known in both processes.
 TRAIN = """
 import json, sys
-from xray_seg.data.cases import Split, find_cases
+from xray_seg.data.cases import find_cases
+from xray_seg.data.splits import Split
 from xray_seg.training.devices import train_on_devices
 from xray_seg.models.network import FILTERS
 from xray_seg.training.config import Recipe

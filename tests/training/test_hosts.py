@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from helpers.tiny import TINY_RECIPE, write_cases
-from xray_seg.data.cases import Arrays, split_cases
+from xray_seg.data.arrays import Arrays
+from xray_seg.data.splits import split_cases
 from xray_seg.errors import DatasetError, TrainingError
 from xray_seg.training import hosts
 from xray_seg.training.devices import train_on_devices
@@ -27,7 +28,8 @@ KERAS = tuple(int(part) for part in version("keras").split(".")[:3])
 # One level of an InvertedNet: augmentation, dropout, normalisation and patience are all there.
 TRAIN = """
 import sys
-from xray_seg.data.cases import Split, find_cases
+from xray_seg.data.cases import find_cases
+from xray_seg.data.splits import Split
 from xray_seg.training.devices import train_on_devices
 from xray_seg.training.hosts import Hosts
 from xray_seg.models.network import FILTERS

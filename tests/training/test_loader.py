@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xray_seg.data.cases import Arrays
+from xray_seg.data.arrays import Arrays
 from xray_seg.training import loader
 from xray_seg.training.augmentation import AUGMENTATIONS, unchanged
 from xray_seg.training.config import Recipe

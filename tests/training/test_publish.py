@@ -9,7 +9,9 @@ import pytest
 
 from helpers.tiny import TINY_RECIPE, tiny_network, write_cases
 from xray_seg._util import tensorflow
-from xray_seg.data.cases import load_arrays, read_truth, split_cases
+from xray_seg.data.arrays import load_arrays
+from xray_seg.data.cases import read_truth
+from xray_seg.data.splits import split_cases
 from xray_seg.errors import TrainingError
 from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.segmenter import Segmenter

@@ -10,7 +10,9 @@ import pytest
 
 from helpers.tiny import TINY_RECIPE, tiny_network, write_cases
 from xray_seg._util import tensorflow
-from xray_seg.data.cases import fingerprint, load_arrays, split_cases
+from xray_seg.data.arrays import load_arrays
+from xray_seg.data.cases import fingerprint
+from xray_seg.data.splits import split_cases
 from xray_seg.errors import TrainingError, WeightsError
 from xray_seg.models.losses import soft_dice_cross_entropy
 from xray_seg.models.model_folder import load_model

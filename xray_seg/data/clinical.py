@@ -1,16 +1,17 @@
-"""JSRT's clinical tables: what is known of each film's patient and nodule.
+"""Clinical tables of the JSRT database: data on the patient and the nodule of each radiograph.
 
-Shiraishi et al., AJR 174:71-74, 2000. The database comes with two texts, ``CLNDAT`` for films with
-a nodule and ``CNNDAT`` for those without. Rows end in carriage returns. The nodule table's columns
-are parted by tabs, and its location and diagnosis are cut by one more after 7 and 12 characters,
-often inside a word. tensorflow-text normalises the text (NFKC, so that full-width letters read as
-plain ones; case folding) and splits it into words, by which the cuts are mended.
+Shiraishi et al., AJR 174:71-74, 2000. The database has two text files: ``CLNDAT`` for radiographs
+with a nodule, ``CNNDAT`` for those without. Rows end in carriage returns. Columns of the nodule
+table are separated by tabs; an additional tab splits the location after 7 characters and the
+diagnosis after 12, often inside a word. tensorflow-text normalises the text (NFKC, which maps
+full-width letters to ASCII, and case folding) and splits it into words; a lexicon then decides
+whether the two parts are joined with or without a blank.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,7 @@ from ..errors import DatasetError
 Value = TypeVar("Value")
 Words = dict[str, list[str]]
 
-#: Words that the tables use, to tell a cut inside a word from one between words.
+#: Words of the tables, to tell a split inside a word from one between two words.
 _LEXICON = (
     "l r left right upper middle lower lobe lung hilum mediastinum apex lingula "
     "cancer adenocarcinoma carcinoma bronchioloalveolar squamous cell small large "
@@ -43,26 +44,30 @@ _LOBES = {"upper": "upper", "middle": "middle", "lower": "lower"} | {
     "中": "middle",
     "下": "lower",
 }
+#: Fields that state no value.
+_UNKNOWN = frozenset({"", "?", "-"})
 _NAME = re.compile(r"(jpc[ln]n\d{3})(?:\.img)?")
-_NODULE_COLUMNS = 8  # before the location's and the diagnosis' two pieces each
+#: Columns of the nodule table before location and diagnosis, which take two columns each.
+_NODULE_COLUMNS = 8
 
 
 @dataclass(frozen=True)
 class Patient:
-    """A row of the tables; what it does not state is None.
+    """A row of the clinical tables; None where the row does not state a value.
 
     Attributes:
-        name: the film's, such as ``JPCLN001``.
+        name: name of the radiograph, such as ``JPCLN001``.
         age: in years.
         sex: ``male`` or ``female``.
-        nodule: whether the film shows one; what follows is None where it does not.
+        nodule: whether the radiograph shows a nodule. The remaining attributes describe it, and
+            are None without one.
         subtlety: 1 (extremely subtle) to 5 (obvious).
-        size: of the nodule, in mm.
-        place: (x, y) of its centre in pixels of the 2048 x 2048 film.
-        malignant: or benign.
-        side: of the patient, ``left`` or ``right``.
+        size: diameter in mm.
+        centre: (x, y) of its centre in pixels of the 2048 x 2048 radiograph.
+        malignant: True if malignant, False if benign.
+        side: ``left`` or ``right``, the patient's.
         lobe: ``upper``, ``middle`` or ``lower``.
-        location, diagnosis: their text, mended and in lower case.
+        location, diagnosis: text in lower case, with its two parts joined.
     """
 
     name: str
@@ -71,7 +76,7 @@ class Patient:
     nodule: bool
     subtlety: int | None = None
     size: float | None = None
-    place: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
     malignant: bool | None = None
     side: str | None = None
     lobe: str | None = None
@@ -80,12 +85,16 @@ class Patient:
 
 
 def read_clinical(folder: str | Path) -> dict[str, Patient]:
-    """All rows of the clinical tables in a folder, by film name.
+    """Read the clinical tables in a folder.
 
-    Files whose names begin with ``CLNDAT`` or ``CNNDAT`` are read, in UTF-8 or Shift-JIS.
+    Args:
+        folder: holds files whose names begin with ``CLNDAT`` or ``CNNDAT``, in UTF-8 or Shift-JIS.
+
+    Returns:
+        Patients by radiograph name.
 
     Raises:
-        DatasetError: there are none, or a row cannot be understood; it is named.
+        DatasetError: the folder has no such file, or a row cannot be parsed.
     """
     folder = Path(folder)
     files = [
@@ -94,57 +103,30 @@ def read_clinical(folder: str | Path) -> dict[str, Patient]:
         if path.is_file() and path.name.upper().startswith(("CLNDAT", "CNNDAT"))
     ]
     if not files:
-        raise DatasetError(f"{folder}: no clinical table here; CLNDAT*.txt or CNNDAT*.txt expected")
+        raise DatasetError(
+            f"{folder}: no clinical table in this folder; CLNDAT*.txt or CNNDAT*.txt expected"
+        )
     patients: dict[str, Patient] = {}
     for path in files:
-        rows = [row for row in re.split(r"[\r\n]+", _decode(path)) if row.strip(" \t\x1a\ufeff")]
-        plain = [[field.strip(" ") for field in row.split("\t")] for row in _normalise(rows)]
-        words = _split_words({field for fields in plain for field in fields[_NODULE_COLUMNS:]})
-        for number, (row, fields) in enumerate(zip(rows, plain, strict=True), 1):
-            try:
-                patient = _parse(fields, words)
-            except ValueError as error:
-                raise DatasetError(
-                    f"{path}: row {number} cannot be read ({error}): {row!r}"
-                ) from error
+        for patient in _read_table(path):
             patients[patient.name] = patient
     return patients
 
 
-#: What scores are broken down by: the factor, and the group that a patient is in, if known.
-FACTORS: dict[str, Callable[[Patient], str | None]] = {
-    "nodule": lambda patient: "with" if patient.nodule else "without",
-    "subtlety": lambda patient: None if patient.subtlety is None else str(patient.subtlety),
-    "sex": lambda patient: patient.sex,
-    "age": lambda patient: None if patient.age is None else _age_group(patient.age),
-    "side": lambda patient: patient.side,
-    "lobe": lambda patient: patient.lobe,
-    "malignancy": lambda patient: (
-        None if patient.malignant is None else "malignant" if patient.malignant else "benign"
-    ),
-}
-
-
-def strata(
-    names: Iterable[str], patients: dict[str, Patient]
-) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Names of films by factor and group; films that no table knows are left out.
-
-    Capitals in names make no difference.
-    """
-    known = {name: patients[name.upper()] for name in names if name.upper() in patients}
-    groups: dict[str, dict[str, tuple[str, ...]]] = {}
-    for factor, group_of in FACTORS.items():
-        found = {name: group_of(patient) for name, patient in known.items()}
-        groups[factor] = {
-            group: tuple(name for name in found if found[name] == group)
-            for group in sorted({group for group in found.values() if group is not None})
-        }
-    return groups
-
-
-def _age_group(age: int) -> str:
-    return "under 50" if age < 50 else "50 to 69" if age < 70 else "70 and over"
+def _read_table(path: Path) -> list[Patient]:
+    """The patients of one table."""
+    rows = [row for row in re.split(r"[\r\n]+", _decode(path)) if row.strip(" \t\x1a\ufeff")]
+    normalised = [[field.strip(" ") for field in row.split("\t")] for row in _normalise(rows)]
+    words = _split_words({field for fields in normalised for field in fields[_NODULE_COLUMNS:]})
+    patients = []
+    for number, (row, fields) in enumerate(zip(rows, normalised, strict=True), 1):
+        try:
+            patients.append(_parse(fields, words))
+        except ValueError as error:
+            raise DatasetError(
+                f"{path}: row {number} cannot be parsed ({error}): {row!r}"
+            ) from error
+    return patients
 
 
 def _decode(path: Path) -> str:
@@ -158,16 +140,17 @@ def _decode(path: Path) -> str:
 
 
 def _normalise(rows: Sequence[str]) -> list[str]:
-    """NFKC and case folding; tabs stay."""
+    """Apply Unicode normalisation (NFKC) and case folding; tabs are kept."""
     text = tensorflow_text()
-    plain = text.case_fold_utf8(text.normalize_utf8(list(rows), "NFKC"))
-    return [row.decode("utf-8") for row in plain.numpy()]
+    folded = text.case_fold_utf8(text.normalize_utf8(list(rows), "NFKC"))
+    return [row.decode("utf-8") for row in folded.numpy()]
 
 
 def _parse(fields: list[str], words: Words) -> Patient:
+    """Parse a row of either table; raise ValueError with the reason if it cannot be parsed."""
     name = _NAME.match(fields[0])
     if not name:
-        raise ValueError("it does not begin with a film's name")
+        raise ValueError("it does not begin with the name of a radiograph")
     if name[1][3] == "l":
         return _parse_nodule(name[1].upper(), fields, words)
     parts = " ".join(fields).split()
@@ -178,11 +161,11 @@ def _parse(fields: list[str], words: Words) -> Patient:
 
 def _parse_nodule(name: str, fields: list[str], words: Words) -> Patient:
     if len(fields) < _NODULE_COLUMNS + 2:
-        raise ValueError(f"{len(fields)} columns")
+        raise ValueError(f"{len(fields)} columns, expected at least {_NODULE_COLUMNS + 2}")
     subtlety, size, age = (_number(field) for field in fields[1:4])
     x, y = (_number(field) for field in fields[5:7])
-    location, location_words = _mend(fields[8:10], words)
-    diagnosis, _ = _mend(fields[10:], words)
+    location, location_words = _join_parts(fields[8:10], words)
+    diagnosis, _ = _join_parts(fields[10:], words)
     return Patient(
         name,
         age,
@@ -190,7 +173,7 @@ def _parse_nodule(name: str, fields: list[str], words: Words) -> Patient:
         nodule=True,
         subtlety=subtlety,
         size=size,
-        place=None if x is None or y is None else (x, y),
+        centre=None if x is None or y is None else (x, y),
         malignant=_one_of(_MALIGNANT, fields[7]),
         side=_first_of(_SIDES, location_words),
         lobe=_first_of(_LOBES, location_words),
@@ -199,43 +182,51 @@ def _parse_nodule(name: str, fields: list[str], words: Words) -> Patient:
     )
 
 
-def _mend(pieces: Sequence[str], words: Words) -> tuple[str, list[str]]:
-    """Join pieces, with a blank where the cut went between two words: their text and its words."""
-    text, found = "", list[str]()
-    for piece in filter(None, pieces):
-        after = words[piece]
-        if found and found[-1] + after[0] in _WORDS:
-            text, found = text + piece, [*found[:-1], found[-1] + after[0], *after[1:]]
+def _join_parts(parts: Sequence[str], words: Words) -> tuple[str, list[str]]:
+    """Join the parts of a field that a tab splits.
+
+    A blank goes between them where both adjacent words are in the lexicon, none where they make
+    up a word of the lexicon together.
+
+    Returns:
+        The text, and its words.
+    """
+    text, joined = "", list[str]()
+    for part in filter(None, parts):
+        after = words[part]
+        if joined and joined[-1] + after[0] in _WORDS:
+            text, joined = text + part, [*joined[:-1], joined[-1] + after[0], *after[1:]]
         else:
-            blank = " " if found and found[-1] in _WORDS and after[0] in _WORDS else ""
-            text, found = text + blank + piece, [*found, *after]
-    return text, found
+            blank = " " if joined and joined[-1] in _WORDS and after[0] in _WORDS else ""
+            text, joined = text + blank + part, [*joined, *after]
+    return text, joined
 
 
 def _split_words(phrases: Iterable[str]) -> Words:
-    """The words and marks of each phrase; scripts and punctuation part them as blanks do."""
+    """Words of each phrase, split at blanks, punctuation and changes of script."""
     wanted = [phrase for phrase in phrases if phrase]
     if not wanted:
         return {}
     tokens = tensorflow_text().UnicodeScriptTokenizer().tokenize(wanted).to_list()
-    found = ([token.decode("utf-8") for token in row] for row in tokens)
-    return dict(zip(wanted, found, strict=True))
+    words = ([token.decode("utf-8") for token in row] for row in tokens)
+    return dict(zip(wanted, words, strict=True))
 
 
 def _number(field: str) -> int | None:
-    """A whole number, or None for ``?`` and for nothing."""
-    return None if field in {"", "?", "-"} else int(field)
+    """Parse an integer; None for an empty or unknown value."""
+    return None if field in _UNKNOWN else int(field)
 
 
 def _one_of(known: dict[str, Value], word: str) -> Value | None:
-    if word in {"", "?", "-"}:
+    """Translate a word by a table; None for an empty or unknown value."""
+    if word in _UNKNOWN:
         return None
     if word not in known:
-        raise ValueError(f"{word!r} is none of {', '.join(known)}")
+        raise ValueError(f"{word!r} is not one of {', '.join(known)}")
     return known[word]
 
 
 def _first_of(known: dict[str, str], words: Sequence[str]) -> str | None:
-    """What the first word means that means something; of Japanese words, each sign may."""
-    signs = (part for word in words for part in ([word] if word.isascii() else [word, *word]))
-    return next((known[sign] for sign in signs if sign in known), None)
+    """Translate the first word that a table knows; Japanese words also character by character."""
+    parts = (part for word in words for part in ([word] if word.isascii() else [word, *word]))
+    return next((known[part] for part in parts if part in known), None)

@@ -1,4 +1,4 @@
-"""Scores of a model against true masks, at the masks' own resolution."""
+"""Evaluation of a segmenter on cases with reference masks, at the resolution of the masks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from ..postprocessing.restore import restore
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..readers import read
 from ..segmenter import Segmenter
+from .metrics import dice, jaccard, surface_distances
 
-Mask = npt.NDArray[np.bool_]
-
-#: What is reported of each organ.
+#: Names of the scores of each organ.
 SCORES = ("dice", "jaccard", "assd_mm", "hd95_mm")
 
 
@@ -27,11 +26,13 @@ class CaseScores:
     """Scores of one case.
 
     Attributes:
-        name: the case's.
-        organs: per organ name and score of SCORES; None where it is not defined (a distance
-            where a mask is empty, or where no spacing is known).
-        accuracy: share of pixels with the right label.
-        loss: cross-entropy plus one minus soft Dice on the network's grid.
+        name: name of the case.
+        organs: by organ name and by name of SCORES: Dice, Jaccard, average symmetric surface
+            distance and 95 % Hausdorff distance, both in mm. A distance is None where one of the
+            two masks is empty or the spacing is unknown.
+        accuracy: share of the pixels whose label is right, background included.
+        loss: soft cross-entropy plus one minus soft Dice, on the part of the network's grid that
+            the radiograph covers.
     """
 
     name: str
@@ -43,20 +44,33 @@ class CaseScores:
 def evaluate(
     segmenter: Segmenter,
     cases: Sequence[Case],
+    *,
     spacing: float | None = None,
-    tell: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[CaseScores]:
-    """Segment each case and score it against its masks.
+    """Segment cases and score the results against their reference masks.
+
+    Predictions are label maps, cleaned up and restored to the resolution of the masks. Masks are
+    merged into one label map (``data.cases.read_truth``), so that each pixel counts for one organ
+    and the lungs exclude what the heart and the clavicles cover.
+
+    Example:
+        cases = find_cases("jsrt/images", "jsrt/scr")
+        scores = evaluate(Segmenter(), cases, spacing=0.35)
 
     Args:
-        segmenter: model and engine.
-        cases: radiographs with masks.
-        spacing: mm between pixels of the masks; None to take it from the radiographs where
-            their files state it.
-        tell: called with the number done after each case.
+        segmenter: the model and its engine.
+        cases: radiographs with masks, as ``find_cases`` returns them.
+        spacing: mm between the centres of mask pixels. None derives it from the spacing that a
+            radiograph's file states, if it states one.
+        on_progress: called after each case with the number of cases scored so far.
+
+    Returns:
+        The scores, in the order of ``cases``. ``evaluation.summary.summarise`` aggregates them.
 
     Raises:
-        ReadError, DatasetError: a case cannot be read.
+        ReadError: a radiograph or mask cannot be read.
+        DatasetError: the masks of a case differ in size or are empty.
     """
     scores = []
     preprocess = Preprocessor(segmenter.engine.size)
@@ -64,43 +78,8 @@ def evaluate(
         model_input = preprocess(read(case.image))
         probabilities = segmenter.engine.predict(model_input.grid[None])[0]
         scores.append(_score(case, model_input, probabilities, spacing))
-        tell(index + 1)
+        on_progress(index + 1)
     return scores
-
-
-def dice(one: Mask, other: Mask) -> float:
-    """Twice the common part by the sum of both (Dice 1945); 1 where both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else 1.0
-
-
-def jaccard(one: Mask, other: Mask) -> float:
-    """The common part by the union (Jaccard 1901); 1 where both are empty."""
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 1.0
-
-
-def surface_distances(
-    one: Mask, other: Mask, spacing: tuple[float, float]
-) -> npt.NDArray[np.float64] | None:
-    """Distances from each mask's boundary pixels to the other's boundary, both ways, in mm.
-
-    A boundary pixel is one of the mask with a side on the outside. The average of the result is
-    the average symmetric surface distance, its 95th percentile the 95 % Hausdorff distance
-    (definitions as in Taha and Hanbury, BMC Medical Imaging 15:29, 2015).
-
-    Returns:
-        A flat array, or None where a mask is empty.
-    """
-    from scipy import ndimage
-
-    if not one.any() or not other.any():
-        return None
-    rows, columns = np.nonzero(one | other)
-    window = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    edges = [mask & ~ndimage.binary_erosion(mask) for mask in (one[window], other[window])]
-    away = [ndimage.distance_transform_edt(~edge, spacing) for edge in edges]
-    return np.concatenate([away[1][edges[0]], away[0][edges[1]]])
 
 
 def _score(
@@ -111,38 +90,51 @@ def _score(
 ) -> CaseScores:
     truth = read_truth(case)
     inside = model_input.box.crop(probabilities)
-    found, _ = restore(inside, (truth.shape[0], truth.shape[1]))
-    scale = _mask_spacing(model_input, truth.shape, spacing)
-    organs: dict[str, dict[str, float | None]] = {}
-    for organ in ORGANS:
-        one, other = found == organ.label, truth == organ.label
-        away = surface_distances(one, other, scale) if scale else None
-        organs[organ.name] = {
-            "dice": dice(one, other),
-            "jaccard": jaccard(one, other),
-            "assd_mm": None if away is None else float(away.mean()),
-            "hd95_mm": None if away is None else float(np.percentile(away, 95)),
-        }
+    labels, _ = restore(inside, (truth.shape[0], truth.shape[1]))
+    mask_spacing = _mask_spacing(model_input, truth.shape, spacing)
     return CaseScores(
-        case.name, organs, float(np.mean(found == truth)), _loss(model_input, probabilities, truth)
+        case.name,
+        {
+            organ.name: _score_organ(labels == organ.label, truth == organ.label, mask_spacing)
+            for organ in ORGANS
+        },
+        float(np.mean(labels == truth)),
+        _loss(model_input, probabilities, truth),
     )
+
+
+def _score_organ(
+    prediction: npt.NDArray[np.bool_],
+    reference: npt.NDArray[np.bool_],
+    spacing: tuple[float, float] | None,
+) -> dict[str, float | None]:
+    """Values of SCORES for (H, W) masks of one organ."""
+    distances = surface_distances(prediction, reference, spacing) if spacing else None
+    return {
+        "dice": dice(prediction, reference),
+        "jaccard": jaccard(prediction, reference),
+        "assd_mm": None if distances is None else float(distances.mean()),
+        "hd95_mm": None if distances is None else float(np.percentile(distances, 95)),
+    }
 
 
 def _mask_spacing(
     model_input: ModelInput, shape: tuple[int, ...], spacing: float | None
 ) -> tuple[float, float] | None:
-    """(row, column) spacing of the masks, which may be coarser than the radiograph."""
+    """(row, column) spacing in mm of masks of a shape, which may be coarser than the radiograph."""
     if spacing is not None:
         return spacing, spacing
-    film = model_input.radiograph
-    if film.spacing is None:
+    radiograph = model_input.radiograph
+    if radiograph.spacing is None:
         return None
-    return film.spacing[0] * film.shape[0] / shape[0], film.spacing[1] * film.shape[1] / shape[1]
+    height, width = radiograph.shape
+    return radiograph.spacing[0] * height / shape[0], radiograph.spacing[1] * width / shape[1]
 
 
 def _loss(
     model_input: ModelInput, probabilities: npt.NDArray[np.float32], truth: npt.NDArray[np.uint8]
 ) -> float:
+    """Loss of (S, S, 4) probabilities against the class shares of (H, W) labels."""
     from ..kernels import area_fractions
 
     box = model_input.box

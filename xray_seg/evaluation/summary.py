@@ -1,45 +1,68 @@
-"""What many cases' scores amount to: means with intervals, worst cases, groups of patients."""
+"""Summary of the scores of many cases: means, confidence intervals, worst cases, strata."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..data.clinical import Patient, strata
+from ..data.clinical import Patient
 from ..labels import ORGANS
 from .scoring import SCORES, CaseScores
 
-#: Mean Jaccard on JSRT and SCR as published, of whole organs: their lungs include what lies under
-#: clavicles and heart, so the figures stand beside ours as a scale, not as a like for like.
+#: Mean Jaccard on JSRT and SCR as published. These are of whole organs: their lungs include the
+#: areas under clavicles and heart, so they are a scale to compare with, not directly comparable.
 PUBLISHED = {
     "human observer (van Ginneken 2006)": {"clavicles": 0.896, "heart": 0.878, "lungs": 0.946},
     "InvertedNet (Novikov 2018)": {"clavicles": 0.868, "heart": 0.882, "lungs": 0.950},
     "VGG-encoder U-Net (Frid-Adar 2018)": {"clavicles": 0.855, "heart": 0.906, "lungs": 0.961},
 }
 
+#: Factors that scores are stratified by: each maps a patient to a group, or to None if unknown.
+FACTORS: dict[str, Callable[[Patient], str | None]] = {
+    "nodule": lambda patient: "with" if patient.nodule else "without",
+    "subtlety": lambda patient: None if patient.subtlety is None else str(patient.subtlety),
+    "sex": lambda patient: patient.sex,
+    "age": lambda patient: None if patient.age is None else _age_group(patient.age),
+    "side": lambda patient: patient.side,
+    "lobe": lambda patient: patient.lobe,
+    "malignancy": lambda patient: (
+        None if patient.malignant is None else "malignant" if patient.malignant else "benign"
+    ),
+}
+
+#: Bootstrap resamples for a confidence interval.
 _RESAMPLES = 5000
 
 
 def summarise(
     scores: Sequence[CaseScores],
+    *,
     patients: dict[str, Patient] | None = None,
     trained_on: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The content of metrics.json.
+    """Aggregate the scores of cases into the content of ``metrics.json``.
 
     Args:
-        scores: of every case.
-        patients: by case name, to break the scores down by; None to leave that out.
-        trained_on: names of cases that the weights were trained on, which prove little.
+        scores: scores of the cases, as ``evaluate`` returns them.
+        patients: clinical data by case name in capitals, for strata; None for no strata.
+        trained_on: names of the cases that the weights were trained on; they are marked, because
+            their scores overestimate the performance on new radiographs.
 
     Returns:
-        ``organs``: mean, sd, min and a 95 % interval of the mean for each score, and for how many
-        cases it is undefined; ``accuracy`` and ``loss``, means; ``trained_on``, how many of the
-        cases the weights were trained on; ``cases``, a row per case, worst first; with patients
-        also ``strata``: number of cases and mean Dice and Jaccard per organ by factor and group,
-        and ``strata_unknown``, how many cases no table knows.
+        A JSON-serialisable dict:
+
+        - ``scored``: what the scores refer to, as a sentence.
+        - ``organs``: per organ and score ``mean``, ``sd``, ``min``, ``interval`` (95 % confidence
+          interval of the mean) and ``undefined`` (number of cases without a value).
+        - ``accuracy``, ``loss``: means over the cases.
+        - ``published_jaccard``: PUBLISHED.
+        - ``trained_on``: number of scored cases that the weights were trained on.
+        - ``cases``: one dict per case, lowest mean Dice first.
+        - with ``patients``: ``strata``, the number of cases and the mean Dice and Jaccard per
+          organ, by factor and group; and ``strata_unknown``, the number of cases without a
+          patient.
     """
     metrics = {
         "scored": "label maps: each pixel counts for one organ; lungs exclude heart and clavicles",
@@ -66,17 +89,45 @@ def summarise(
         ],
     }
     if patients is not None:
-        metrics["strata"] = _stratify(scores, patients)
+        metrics["strata"] = _score_strata(scores, patients)
         metrics["strata_unknown"] = sum(case.name.upper() not in patients for case in scores)
     return metrics
 
 
 def mean_dice(case: CaseScores) -> float:
-    """The mean Dice of a case's organs."""
+    """Mean Dice over the organs of a case."""
     return float(np.mean([case.organs[organ.name]["dice"] for organ in ORGANS]))
 
 
+def strata(
+    names: Iterable[str], patients: dict[str, Patient]
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Group case names by the factors of FACTORS.
+
+    Args:
+        names: names of cases, in any case of letters. Names without a patient are left out.
+        patients: clinical data by case name in capitals.
+
+    Returns:
+        Names by factor and group, groups in alphabetical order.
+    """
+    known = {name: patients[name.upper()] for name in names if name.upper() in patients}
+    result: dict[str, dict[str, tuple[str, ...]]] = {}
+    for factor, group_of in FACTORS.items():
+        groups = {name: group_of(patient) for name, patient in known.items()}
+        result[factor] = {
+            group: tuple(name for name in groups if groups[name] == group)
+            for group in sorted({group for group in groups.values() if group is not None})
+        }
+    return result
+
+
+def _age_group(age: int) -> str:
+    return "under 50" if age < 50 else "50 to 69" if age < 70 else "70 and over"
+
+
 def _statistics(values: Sequence[float | None]) -> dict[str, Any]:
+    """Mean, standard deviation, minimum and interval of the values that are not None."""
     known = [value for value in values if value is not None]
     if not known:
         return {"mean": None, "sd": None, "min": None, "interval": None, "undefined": len(values)}
@@ -90,25 +141,26 @@ def _statistics(values: Sequence[float | None]) -> dict[str, Any]:
 
 
 def _interval(values: list[float]) -> list[float] | None:
-    """The 95 % bootstrap interval of the mean, by the percentile method; None for under 3 cases."""
+    """95 % bootstrap interval of the mean (percentile method); None for fewer than 3 values."""
     from scipy import stats
 
     if len(values) < 3:
         return None
     if len(set(values)) == 1:
         return [values[0], values[0]]
-    found = stats.bootstrap(
+    result = stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=_RESAMPLES,
         method="percentile",
         rng=np.random.default_rng(0),
     )
-    low, high = found.confidence_interval
+    low, high = result.confidence_interval
     return [float(low), float(high)]
 
 
-def _stratify(scores: Sequence[CaseScores], patients: dict[str, Patient]) -> dict[str, Any]:
+def _score_strata(scores: Sequence[CaseScores], patients: dict[str, Patient]) -> dict[str, Any]:
+    """Number of cases and mean overlap per organ by factor and group; empty factors left out."""
     by_name = {case.name: case for case in scores}
     return {
         factor: {

@@ -1,1 +1,1 @@
-"""Networks, losses, model folders and the engines that run them."""
+"""Networks, losses, model folders and inference engines."""

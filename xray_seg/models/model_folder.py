@@ -1,7 +1,7 @@
-"""Model folders: what is in one, where the shipped ones are, whether they are unaltered.
+"""Model folders: trained weights, their model card, and their verification.
 
-A model folder holds ``saved_model/``, ``dynamic_int8.tflite`` and ``card.json``, which describes
-the network, its training and its licence, and lists the SHA-256 of every other file.
+A model folder contains ``saved_model/``, ``dynamic_int8.tflite`` and ``card.json``. The card
+describes the network, its training and its licence, and lists the SHA-256 of every other file.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ CARD_FILE = "card.json"
 SAVED_MODEL_FOLDER = "saved_model"
 LITERT_FILE = "dynamic_int8.tflite"
 
-#: The weights that are used where none are named.
+#: Attribute of the SavedModel's root module that holds the network's variables, as a list.
+VARIABLES_ATTRIBUTE = "held"
+
+#: Name of the weights used by default.
 DEFAULT_WEIGHTS = "inverted-net-256"
-#: Environment variable that names others.
+#: Environment variable that selects other weights than the default.
 WEIGHTS_VARIABLE = "XRAYSEG_WEIGHTS"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model folder whose files were found to be those of its card.
+    """A verified model folder.
 
     Attributes:
-        folder: where it lies.
-        card: the whole of ``card.json``.
+        folder: path of the folder.
+        card: content of ``card.json``.
     """
 
     folder: Path
@@ -45,43 +48,44 @@ class Model:
 
     @property
     def name(self) -> str:
-        """As in ``--weights NAME``."""
+        """Name of the weights, as in ``--weights NAME``."""
         return str(self.card["name"])
 
     @property
     def size(self) -> int:
-        """Side of the network's grid."""
+        """Side of the network's square input grid."""
         return int(self.card["size"])
 
     @property
     def shipped(self) -> bool:
-        """Whether it came with this package."""
+        """Whether the model is part of this package."""
         return self.folder.parent == _shipped()
 
     @property
     def sha256(self) -> str:
-        """One digest that stands for all files of the model."""
+        """Digest of all files of the model except the card."""
         listing = json.dumps(self.card["files"], sort_keys=True)
         return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def shipped_models() -> list[str]:
-    """Names of the weights that come with this package."""
+    """Names of the models that are part of this package."""
     return sorted(path.parent.name for path in _shipped().glob(f"*/{CARD_FILE}"))
 
 
 def load_model(name: str | os.PathLike[str] | None = None) -> Model:
-    """Find a model folder and check every file of it against its card.
+    """Find a model folder and verify its files against its card.
 
     Args:
-        name: a shipped model's name or a model folder; None for the one named in the environment
-            variable ``XRAYSEG_WEIGHTS``, or the default.
+        name: name of a shipped model, or path of a model folder; None for the one that the
+            environment variable ``XRAYSEG_WEIGHTS`` names, or else for the default.
 
     Raises:
-        WeightsError: there is no such model, or a file is missing, added or altered.
+        WeightsError: the model does not exist, its card is invalid or for other labels, or a file
+            is missing, added or altered.
     """
     name = os.fspath(name or os.environ.get(WEIGHTS_VARIABLE) or DEFAULT_WEIGHTS)
-    # A name with a separator (./name) is a folder's, even where weights of that name are shipped.
+    # A path with a separator (./name) is a folder, even if a shipped model has the same name.
     folder = _shipped() / name if name in shipped_models() else Path(name)
     path = folder / CARD_FILE
     if not path.is_file():
@@ -89,16 +93,30 @@ def load_model(name: str | os.PathLike[str] | None = None) -> Model:
         raise WeightsError(
             f"{name}: neither shipped weights ({names}) nor a model folder with a {CARD_FILE}"
         )
+    card = _read_card(path)
+    _verify_files(folder, card["files"])
+    return Model(folder, card)
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """Read and validate a model card; raise WeightsError if it is invalid."""
     try:
-        card = json.loads(path.read_text("utf-8"))
-        listed, size, labels = card["files"], int(card["size"]), card["labels"]
-        card["name"], listed.items()
+        card: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        size, labels = int(card["size"]), card["labels"]
+        card["name"], card["files"].items()
         if size < 1:
             raise ValueError(f"size {size}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: is not a model card ({error!r}); restore it") from error
     if labels != _labels():
-        raise WeightsError(f"{path}: is for labels {labels}, not for {_labels()}")
+        raise WeightsError(
+            f"{path}: is for labels {labels}, not for {_labels()}; use other weights"
+        )
+    return card
+
+
+def _verify_files(folder: Path, listed: dict[str, str]) -> None:
+    """Raise WeightsError if the files of a folder differ from the SHA-256 digests of its card."""
     found = _hashes(folder)
     for file in sorted(set(listed) | set(found)):
         if listed.get(file) != found.get(file):
@@ -107,28 +125,33 @@ def load_model(name: str | os.PathLike[str] | None = None) -> Model:
             raise WeightsError(
                 f"{folder / file}: {state}, by the SHA-256 in {CARD_FILE}; restore the weights"
             )
-    return Model(folder, card)
 
 
 def trained_names(model: Model) -> frozenset[str]:
-    """Names of all cases that a model, or the one that it started from, was trained on."""
+    """Names of the cases that a model was trained on, including those of its initial weights."""
     return frozenset(
         (*model.card.get("split", {}).get("train", ()), *model.card.get("trained_before", ()))
     )
 
 
 def read_variables(model: Model) -> list[npt.NDArray[Any]]:
-    """The network's variables in the order of network.weights_of, all float32."""
+    """Read the network's variables from the SavedModel of a model folder.
+
+    Returns:
+        float32 arrays, in the order of ``network.weights_of``.
+    """
     tf = tensorflow()
-    prefix = str(model.folder / SAVED_MODEL_FOLDER / "variables" / "variables")
-    reader = tf.train.load_checkpoint(prefix)
-    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("held/")]
+    checkpoint = model.folder / SAVED_MODEL_FOLDER / "variables" / "variables"
+    reader = tf.train.load_checkpoint(str(checkpoint))
+    prefix = f"{VARIABLES_ATTRIBUTE}/"
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith(prefix)]
     values = (reader.get_tensor(name) for name in sorted(names, key=lambda n: int(n.split("/")[1])))
-    return [value for value in values if value.dtype == np.float32]  # once with dropout states
+    # Older exports, such as inverted-net-128, also hold the random states of dropout, as integers.
+    return [value for value in values if value.dtype == np.float32]
 
 
 def write_card(folder: Path, facts: dict[str, Any]) -> None:
-    """Describe the files of a model folder in its ``card.json``."""
+    """Write ``card.json`` of a model folder: facts, labels, and the SHA-256 of its files."""
     card = {**facts, "labels": _labels(), "files": _hashes(folder)}
     write_text(folder / CARD_FILE, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
@@ -142,7 +165,7 @@ def _labels() -> dict[str, int]:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 by path of all files of a model folder but the card."""
+    """SHA-256 of the files of a model folder except the card, by relative path."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

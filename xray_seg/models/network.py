@@ -1,9 +1,9 @@
-"""The networks, in pure Keras 3: the same code builds them on every Keras backend.
+"""Segmentation networks in Keras 3, independent of the Keras backend.
 
 InvertedNet: Novikov et al., "Fully Convolutional Architectures for Multi-Class Segmentation in
 Chest Radiographs", IEEE Transactions on Medical Imaging 37:1865-1876, 2018, as built at 128 x 128
-in the 2019 study that this project reproduces: many filters where the image is large, few where
-it is small, the inverse of a U-Net. U-Net: Ronneberger et al., MICCAI 2015, pages 234-241.
+in the 2019 study that this project reproduces. It has many filters at high resolution and few at
+low resolution, the inverse of a U-Net. U-Net: Ronneberger et al., MICCAI 2015, pages 234-241.
 """
 
 from __future__ import annotations
@@ -17,44 +17,45 @@ from ..labels import CLASSES
 if TYPE_CHECKING:
     import keras
 
-#: Filters of each network's levels, from the full grid down; each level halves the grid.
+#: Filters of each level of a network, from the full grid downwards. Each level halves the grid.
 FILTERS = {
-    # The study's.
+    # As in the 2019 study.
     "inverted-net": (128, 64, 32, 16),
-    # For a grid of 256: a level more, so that the deepest one sees as much of the chest as the
-    # study's does at 128, and few filters on the full grid, where they cost most.
+    # For a grid of 256: one more level, so that the deepest one has the receptive field, relative
+    # to the chest, of the study's at 128; few filters on the full grid, where they cost most.
     "inverted-net-deep": (32, 96, 64, 48, 32),
-    # Ronneberger's.
+    # As in Ronneberger et al.
     "unet": (64, 128, 256, 512, 1024),
 }
 
-#: Share of features that training drops: the study's, and of U-Net.
+#: Dropout rate of the 2019 study, and of U-Net.
 DROPOUT, UNET_DROPOUT = 0.1, 0.5
 
 
 def build_network(
     name: str,
     size: int,
+    *,
     precision: str = "float32",
     seed: int | None = None,
     dropout: float | None = None,
 ) -> keras.Model:
-    """Build a network with fresh weights.
+    """Build a network with newly initialised weights.
 
     Args:
-        name: one of FILTERS.
-        size: side S of the square grid, a multiple of 8 for ``inverted-net``, of 16 for others.
-        precision: a Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
-            Variables and the returned probabilities are float32 in each.
-        seed: of the initial weights and the dropout masks; None for different ones each time.
-        dropout: share of features dropped while training; None for DROPOUT, or UNET_DROPOUT.
+        name: a key of FILTERS.
+        size: side S of the square grid, a multiple of 8 for ``inverted-net``, of 16 for the others.
+        precision: Keras dtype policy: ``float32``, ``mixed_bfloat16`` or ``mixed_float16``.
+            Variables and probabilities are float32 under each.
+        seed: seed of the initial weights and the dropout masks; None for random ones.
+        dropout: dropout rate in training; None for DROPOUT, or UNET_DROPOUT for ``unet``.
 
     Returns:
-        A model from (B, S, S, 1) intensities to (B, S, S, 4) class probabilities. At any size
-        ``inverted-net`` has 973,320 parameters, 258 of which are not trained.
+        A model that maps (B, S, S, 1) intensities in [0, 1] to (B, S, S, 4) class probabilities. At
+        any size, ``inverted-net`` has 973,320 parameters, 258 of them not trainable.
 
     Raises:
-        ValueError: there is no such network, or ``size`` does not suit it.
+        ValueError: no network has this name, or ``size`` is not a multiple that it needs.
     """
     import keras
 
@@ -62,34 +63,35 @@ def build_network(
     if seed is not None:
         keras.utils.set_random_seed(seed)
     inputs = keras.Input((size, size, 1))  # (B, S, S, 1)
-    body, usual = (_unet, UNET_DROPOUT) if name == "unet" else (_inverted_net, DROPOUT)
-    x = body(inputs, FILTERS[name], precision, usual if dropout is None else dropout)
+    body, default = (_unet, UNET_DROPOUT) if name == "unet" else (_inverted_net, DROPOUT)
+    x = body(inputs, FILTERS[name], precision, default if dropout is None else dropout)
     x = keras.layers.Conv2D(CLASSES, 1, dtype=precision)(x)  # (B, S, S, 4)
     outputs = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(x)
     return keras.Model(inputs, outputs, name=name)
 
 
 def check_size(name: str, size: int) -> None:
-    """Raise ValueError where there is no such network, or its levels cannot halve the grid."""
+    """Raise ValueError if no network has this name, or its levels cannot halve the grid."""
     if name not in FILTERS:
-        raise ValueError(f"no network {name!r}; there are {', '.join(FILTERS)}")
+        raise ValueError(f"no network {name!r}; use one of {', '.join(FILTERS)}")
     multiple = 2 ** (len(FILTERS[name]) - 1)
     if size < multiple or size % multiple:
         raise ValueError(f"size must be a positive multiple of {multiple} for {name}, not {size}")
 
 
 def weights_of(model: keras.Model) -> list[Any]:
-    """The network's variables, trained ones first; without the states of its dropout masks."""
+    """Variables of a network, trainable ones first, without the random states of dropout."""
     variables = [*model.trainable_variables, *model.non_trainable_variables]
     return [variable for variable in variables if not is_dropout_state(variable)]
 
 
 def is_dropout_state(variable: Any) -> bool:
-    """Whether a variable is what Keras draws dropout masks from."""
+    """Whether a variable is the random state of a dropout layer."""
     return "seed_generator" in variable.path
 
 
 def _inverted_net(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> Any:
+    """Layers of InvertedNet from (B, S, S, 1) inputs to (B, S, S, widths[0]) features."""
     from keras import layers
 
     conv = _convolution("elu", precision)
@@ -115,6 +117,7 @@ def _inverted_net(x: Any, widths: tuple[int, ...], precision: str, dropout: floa
 
 
 def _unet(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> Any:
+    """Layers of U-Net from (B, S, S, 1) inputs to (B, S, S, widths[0]) features."""
     from keras import layers
 
     conv = _convolution("relu", precision)
@@ -122,7 +125,7 @@ def _unet(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> An
     for level, filters in enumerate(widths):
         if level:
             x = layers.MaxPooling2D(2, dtype=precision)(x)
-        x = conv(filters)(x)  # (B, S/2^level, S/2^level, filters); padded, so that S is kept
+        x = conv(filters)(x)  # (B, S/2^level, S/2^level, filters); padded, unlike the paper's
         x = conv(filters)(x)
         skips.append(x)
     x = layers.Dropout(dropout, dtype=precision)(x)  # at the end of the contracting path
@@ -136,14 +139,15 @@ def _unet(x: Any, widths: tuple[int, ...], precision: str, dropout: float) -> An
 
 
 def _convolution(activation: str, precision: str) -> Callable[..., Any]:
+    """A constructor of 3 x 3 convolutions, given filters and any other option of Conv2D."""
     from keras import layers
 
-    start = "he_normal" if activation == "relu" else "glorot_uniform"
+    initializer = "he_normal" if activation == "relu" else "glorot_uniform"
     return partial(
         layers.Conv2D,
         kernel_size=3,
         padding="same",
         activation=activation,
-        kernel_initializer=start,
+        kernel_initializer=initializer,
         dtype=precision,
     )

@@ -19,6 +19,8 @@ from .limits import MAX_PIXELS, check_claim
 JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
 JSRT_WHITE = 4095
+#: The pixels of a JSRT file that are checked for values above 12 bits.
+SAMPLE = np.s_[::64, ::4]
 #: Share of sampled pixels above 12 bits that is still a JSRT film: the worst of the 247 has 0.0001.
 OUTLIERS = 0.01
 
@@ -81,7 +83,7 @@ def read_raw(
     if len(pixels) < count:
         raise ReadError(f"{path}: became shorter while it was read")
     pixels = pixels.reshape(layout.shape)
-    if layout == JSRT and np.mean(pixels[::64, ::4] > JSRT_WHITE) > OUTLIERS:
+    if layout == JSRT and np.mean(pixels[SAMPLE] > JSRT_WHITE) > OUTLIERS:
         raise NotARadiograph(
             f"{path}: has the length of a JSRT file but not its 12-bit values "
             "(if it is a raw film of another kind, give --raw-shape HxW and --raw-dtype)"

@@ -1,7 +1,10 @@
-"""From probabilities to the cleaned label map in TensorFlow operations alone, for servers.
+"""TensorFlow graph from probabilities to the cleaned label map.
 
-What kernels.restore and postprocess do, on the same runs and with the same constants. Pieces are
-found by passing the least number of a run from neighbour to neighbour until nothing changes.
+Reproduces ``kernels.upsample_argmax`` (restoration to the radiograph's resolution) and
+``postprocessing.cleanup.clean`` (removal of specks and holes), both exactly and with the library's
+constants. Cleanup works on runs: maximal stretches of pixels in a row with the same label.
+Connected components are found by propagating the lowest run number between neighbouring runs until
+nothing changes.
 """
 
 from __future__ import annotations
@@ -15,14 +18,22 @@ from ..postprocessing.cleanup import HOLE_SHARE, SPECK_SHARE
 
 
 def restore_graph(probabilities: Any, geometry: Any) -> Any:
-    """(S, S, 4) float32 and fit_graph's geometry to the (H, W) uint8 label map, not yet clean."""
+    """Upsample probabilities bilinearly and take the label of the largest.
+
+    Args:
+        probabilities: (S, S, 4) float32.
+        geometry: (6,) int32, as ``preprocess_graph`` returns it.
+
+    Returns:
+        (H, W) uint8 label map at the radiograph's resolution, before cleanup.
+    """
     tf = tensorflow()
     top, left, height, width, rows, columns = tf.unstack(geometry)
     inside = probabilities[top : top + height, left : left + width]
     row, next_row, row_share = _nodes(height, rows)
     column, next_column, column_share = _nodes(width, columns)
     labels = best = None
-    for label in range(CLASSES):  # one by one: nothing of size (H, W, classes) is made
+    for label in range(CLASSES):  # one by one, to avoid an array of (H, W, classes)
         plane = inside[..., label]
         above, below = tf.gather(plane, row), tf.gather(plane, next_row)
         blended = above + (below - above) * row_share[:, None]
@@ -37,7 +48,7 @@ def restore_graph(probabilities: Any, geometry: Any) -> Any:
 
 
 def _nodes(nodes: Any, pixels: Any) -> tuple[Any, Any, Any]:
-    """For each pixel of an axis: the nodes before and after it, and the weight of the latter."""
+    """Interpolation along an axis: for each pixel, two grid nodes and the weight of the second."""
     tf = tensorflow()
     ratio = tf.cast(nodes, tf.float64) / tf.cast(pixels, tf.float64)
     place = (tf.cast(tf.range(pixels), tf.float64) + 0.5) * ratio - 0.5
@@ -49,10 +60,12 @@ def _nodes(nodes: Any, pixels: Any) -> tuple[Any, Any, Any]:
 
 @dataclass(frozen=True)
 class _Runs:
-    """The runs of a label map in row-major order, int64 (n,), and which lie side by side.
+    """Runs of a label map in row-major order, and pairs of neighbouring runs.
 
-    ``starts`` and ``stops`` are places in the flattened map; run ``one[k]`` and run ``other[k]``
-    share ``sides[k]`` pixel sides.
+    Attributes:
+        starts, stops: (n,) int64 first and one past the last index in the flattened map.
+        one, other: (m,) int64 numbers of the two runs of each pair.
+        sides: (m,) int64 number of pixel sides that the two runs share.
     """
 
     starts: Any
@@ -63,11 +76,15 @@ class _Runs:
 
     @property
     def lengths(self) -> Any:
+        """(n,) int64 pixels of each run."""
         return self.stops - self.starts
 
 
 def clean_graph(labels: Any) -> Any:
-    """The (H, W) uint8 label map without specks and holes, as postprocess.clean makes it."""
+    """Remove specks and fill holes of an (H, W) uint8 label map.
+
+    Reproduces ``postprocessing.cleanup.clean`` exactly, but returns a new label map.
+    """
     tf = tensorflow()
     shape = tf.shape(labels, tf.int64)
     runs = _find_runs(labels, shape)
@@ -80,13 +97,14 @@ def clean_graph(labels: Any) -> Any:
 
 
 def _find_runs(labels: Any, shape: Any) -> _Runs:
+    """The runs of a label map of an int64 shape."""
     tf = tensorflow()
     rows, columns = tf.unstack(shape)
     changes = tf.pad(labels[:, 1:] != labels[:, :-1], [[0, 0], [1, 0]], constant_values=True)
     starts = tf.where(tf.reshape(changes, [-1]))[:, 0]
     stops = tf.concat([starts[1:], [rows * columns]], 0)
-    # From the second row on, a pixel and the one above it belong to the same two runs until one of
-    # these ends.
+    # Vertical neighbours: a pixel and the one above it belong to the same pair of runs until one
+    # of the two runs ends.
     below = tf.boolean_mask(starts, starts >= columns)
     above = tf.boolean_mask(starts, starts < (rows - 1) * columns) + columns
     bounds = tf.unique(tf.sort(tf.concat([below, above], 0))).y
@@ -101,7 +119,10 @@ def _find_runs(labels: Any, shape: Any) -> _Runs:
 
 
 def _connect(runs: _Runs, groups: Any) -> Any:
-    """(n,) the first run of each run's piece; neighbours of one group belong together."""
+    """Connected components: (n,) int64 number of the first run of each run's component.
+
+    Neighbouring runs of the same group, (n,) ``groups``, are connected.
+    """
     tf = tensorflow()
     same = tf.gather(groups, runs.one) == tf.gather(groups, runs.other)
     one, other = (tf.boolean_mask(each, same) for each in (runs.one, runs.other))
@@ -111,15 +132,26 @@ def _connect(runs: _Runs, groups: Any) -> Any:
         least = tf.minimum(a, b)
         lower = tf.tensor_scatter_nd_min(first, a[:, None], least)
         lower = tf.tensor_scatter_nd_min(lower, b[:, None], least)
-        lower = tf.gather(lower, lower)  # halve the way to the first run
+        lower = tf.gather(lower, lower)  # pointer jumping halves the number of steps
         lower = tf.gather(lower, lower)
         return lower, tf.reduce_any(lower != first)
 
-    start = tf.range(tf.size(runs.starts, tf.int64))
-    return tf.while_loop(lambda first, going: going, step, (start, tf.constant(True)))[0]
+    own = tf.range(tf.size(runs.starts, tf.int64))
+    return tf.while_loop(lambda first, changed: changed, step, (own, tf.constant(True)))[0]
 
 
 def _without_specks(runs: _Runs, values: Any, organ: Organ, joined: tuple[Organ, ...]) -> Any:
+    """Turn runs of an organ outside its largest components into background.
+
+    Args:
+        runs: runs of the label map.
+        values: (n,) int64 label of each run.
+        organ: the organ.
+        joined: organs that form components together; they are ranked by the pixels of ``organ``.
+
+    Returns:
+        (n,) int64 labels.
+    """
     tf = tensorflow()
     group = tf.zeros_like(values, tf.bool)
     for each in joined:
@@ -128,7 +160,8 @@ def _without_specks(runs: _Runs, values: Any, organ: Organ, joined: tuple[Organ,
     mine = values == organ.label
     count = tf.size(values, tf.int64)
     areas = tf.math.unsorted_segment_sum(tf.where(mine, runs.lengths, 0), pieces, count)
-    # At least as many as there may be pieces; of equal ones the first, as in the library.
+    # Padded, because top_k needs at least that many values. It prefers the first of equal areas,
+    # as the library does.
     largest = tf.math.top_k(tf.pad(areas, [[0, organ.pieces]]), organ.pieces)
     area = tf.cast(largest.values, tf.float64)
     enough = area >= SPECK_SHARE * area[0]
@@ -138,6 +171,16 @@ def _without_specks(runs: _Runs, values: Any, organ: Organ, joined: tuple[Organ,
 
 
 def _without_holes(runs: _Runs, values: Any, shape: Any) -> Any:
+    """Give enclosed background the label that it shares most of its border with.
+
+    Args:
+        runs: runs of the label map.
+        values: (n,) int64 label of each run.
+        shape: (2,) int64 shape of the label map.
+
+    Returns:
+        (n,) int64 labels.
+    """
     tf = tensorflow()
     rows, columns = tf.unstack(shape)
     empty = values == BACKGROUND
@@ -150,14 +193,14 @@ def _without_holes(runs: _Runs, values: Any, shape: Any) -> Any:
     borders = tf.zeros(count * CLASSES, tf.int64)
     for inside, outside in ((runs.one, runs.other), (runs.other, runs.one)):
         edge = tf.gather(empty, inside) & ~tf.gather(empty, outside)
-        place = tf.gather(pieces, inside) * CLASSES + tf.gather(values, outside)
+        index = tf.gather(pieces, inside) * CLASSES + tf.gather(values, outside)
         sides = tf.where(edge, runs.sides, 0)
-        borders += tf.math.unsorted_segment_sum(sides, place, count * CLASSES)
+        borders += tf.math.unsorted_segment_sum(sides, index, count * CLASSES)
     borders = tf.reshape(borders, (-1, CLASSES))
     areas = tf.cast(tf.math.unsorted_segment_sum(runs.lengths, pieces, count), tf.float64)
-    alone = tf.math.count_nonzero(borders, 1) == 1
-    most = HOLE_SHARE * tf.cast(rows, tf.float64) * tf.cast(columns, tf.float64)
-    filled = closed & (alone | (areas <= most))
+    one_organ = tf.math.count_nonzero(borders, 1) == 1
+    largest = HOLE_SHARE * tf.cast(rows, tf.float64) * tf.cast(columns, tf.float64)
+    filled = closed & (one_organ | (areas <= largest))
     label = tf.argmax(borders, 1)
     hole = empty & tf.gather(filled, pieces)
     return tf.where(hole, tf.gather(label, pieces), values)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..data.cases import Split
+from ..data.splits import Split
 from ..errors import TrainingError, XraySegError
 from .config import Recipe
 from .hosts import ALONE, Hosts, check_same, join, leave, lost, not_met

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.concurrency import available_cores, map_ordered
-from ..data.cases import Arrays
+from ..data.arrays import Arrays
 from ..data.phantom import make_phantom, phantom_labels
 from ..labels import CLASSES
 from ..preprocessing.preprocessor import Preprocessor

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .._util.tensorflow import keras
-from ..data.cases import Case, Split
+from ..data.cases import Case
+from ..data.splits import Split
 from ..evaluation.scoring import evaluate
 from ..evaluation.summary import summarise
 from ..models.model_folder import write_card
@@ -69,7 +70,7 @@ def score(
 ) -> dict[str, Any]:
     """Score a model folder through the default engine, into its card; returns the metrics."""
     segmenter = Segmenter(folder)
-    metrics = summarise(evaluate(segmenter, cases, spacing, tell))
+    metrics = summarise(evaluate(segmenter, cases, spacing=spacing, on_progress=tell))
     left_out = {"cases", "published_jaccard"}
     shown = {key: value for key, value in metrics.items() if key not in left_out}
     engine = {"engine": segmenter.engine.name, "precision": segmenter.engine.precision}

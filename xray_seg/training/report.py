@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.files import atomic_path, write_text
-from ..data.cases import Case, Split, load_arrays
+from ..data.arrays import load_arrays
+from ..data.cases import Case
+from ..data.splits import Split
 from ..labels import ORGANS
 from .config import Recipe
 from .loader import FINER, Batch, validation_batch

@@ -19,7 +19,9 @@ import numpy as np
 
 from .._util import tensorflow
 from .._util.environment import versions
-from ..data.cases import Arrays, Split, fingerprint, load_arrays
+from ..data.arrays import Arrays, load_arrays
+from ..data.cases import fingerprint
+from ..data.splits import Split
 from ..errors import TrainingError, WeightsError
 from ..labels import CLASSES, ORGANS
 from ..models.losses import LOSSES
@@ -113,7 +115,11 @@ def build(recipe: Recipe, steps: int) -> keras.Model:
     """The compiled network with fresh weights; ``steps`` is the number of batches an epoch."""
 
     model = build_network(
-        recipe.network, recipe.size, recipe.precision, recipe.seed, recipe.dropout
+        recipe.network,
+        recipe.size,
+        precision=recipe.precision,
+        seed=recipe.seed,
+        dropout=recipe.dropout,
     )
     if recipe.init:
         _start_from(model, load_model(recipe.init))

@@ -1,4 +1,4 @@
-"""What is served computes what Keras computes, for every network and on uneven borders."""
+"""The network graph computes the same as the Keras model, for every network."""
 
 import keras
 import numpy as np
@@ -6,11 +6,11 @@ import pytest
 
 from xray_seg._util import tensorflow
 from xray_seg.models.network import FILTERS, build_network
-from xray_seg.serving.graph import serving_graph
+from xray_seg.serving.network_graph import serving_graph
 
 
 def randomised(name, size):
-    """A network whose normalisations do something and whose biases are not zero."""
+    """A network with normalisations other than the identity and biases other than zero."""
     model = build_network(name, size, seed=2)
     random = np.random.default_rng(2)
     for variable in model.weights:
@@ -23,16 +23,16 @@ def randomised(name, size):
 
 
 @pytest.mark.parametrize(("name", "size"), [("inverted-net", 24), ("inverted-net-deep", 16)])
-def test_the_graph_is_the_keras_model(name, size):
+def test_the_graph_reproduces_the_keras_model(name, size):
     model = randomised(name, size)
     images = np.random.default_rng(3).random((2, size, size, 1), np.float32)
     found = np.asarray(serving_graph(model, "float32")(images))
     expected = np.asarray(model(images, training=False))
-    assert expected.std(axis=(0, 1, 2)).min() > 1e-3  # it says something
+    assert expected.std(axis=(0, 1, 2)).min() > 1e-3  # the output varies
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_narrow_unet_too(monkeypatch):
+def test_the_graph_reproduces_a_narrow_unet(monkeypatch):
     monkeypatch.setitem(FILTERS, "unet", (4, 6, 8))
     model = randomised("unet", 12)
     images = np.random.default_rng(3).random((2, 12, 12, 1), np.float32)
@@ -40,23 +40,23 @@ def test_a_narrow_unet_too(monkeypatch):
     np.testing.assert_allclose(found, np.asarray(model(images, training=False)), atol=1e-5)
 
 
-def test_phases_are_a_convolution_of_the_double():
-    """Of one kernel alone, with a different value in each tap."""
+def test_upsample_conv_is_a_convolution_after_upsampling():
+    """One layer, with a different value in each tap of its kernel."""
     tf = tensorflow.tensorflow()
     inputs = keras.Input((5, 7, 2))
     x = keras.layers.UpSampling2D(2)(inputs)
     layer = keras.layers.Conv2D(3, 3, padding="same", activation="elu")
     model = keras.Model(inputs, layer(x))
     layer.bias.assign([0.1, -0.2, 0.3])
-    from xray_seg.serving.graph import _phases
+    from xray_seg.serving.network_graph import _upsample_conv
 
     small = np.random.default_rng(4).normal(size=(1, 5, 7, 2)).astype(np.float32)
-    found = _phases(tf.constant(small), layer.kernel.value, layer.bias.value, "float32")
+    found = _upsample_conv(tf.constant(small), layer.kernel.value, layer.bias.value, "float32")
     np.testing.assert_allclose(found, model(small), atol=1e-5)
 
 
-def test_fewer_multiplications_are_left():
-    """Counted by TensorFlow's profiler on the graphs that are run."""
+def test_the_graph_has_fewer_operations():
+    """Counted by TensorFlow's profiler on the graphs that run."""
     tf = tensorflow.tensorflow()
     model = build_network("inverted-net-deep", 64)
 
