@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import atomic_path, file_sha256, write_text
-from .._util.folder_lock import HIDDEN, alone
+from .._util.folder_lock import HIDDEN, lock_output_folder
 from ..errors import OutputError
 from ..outputs import FOLDERS
 from .journal import Journal, result_cell
@@ -86,7 +86,10 @@ def merge(folders: Sequence[Path], out: Path) -> Merged:
     rows = _in_order([found[index].rows if index in found else [] for index in range(1, count + 1)])
     _check_inputs(shards, count, rows)
     try:
-        with alone(out, "", FOLDERS), Journal(out / HIDDEN / "journal.jsonl") as journal:
+        with (
+            lock_output_folder(out, "", FOLDERS),
+            Journal(out / HIDDEN / "journal.jsonl") as journal,
+        ):
             for shard in shards:
                 _take_over(shard, out, journal)
             facts = _facts(shards, count, missing)

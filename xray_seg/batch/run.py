@@ -13,7 +13,7 @@ from typing import Any
 
 from .._util.environment import versions
 from .._util.files import file_sha256, write_text
-from .._util.folder_lock import HIDDEN, alone
+from .._util.folder_lock import HIDDEN, lock_output_folder
 from .._util.remote import is_url
 from ..errors import OutputError
 from ..outputs import FOLDERS, check_kinds
@@ -78,7 +78,10 @@ def run(
     if part:
         inputs, mark = shard(inputs, *part), f"-{part[0]}-of-{part[1]}"
     try:
-        with alone(out, mark, FOLDERS), Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal:
+        with (
+            lock_output_folder(out, mark, FOLDERS),
+            Journal(out / HIDDEN / f"journal{mark}.jsonl") as journal,
+        ):
             if not options.overwrite:
                 inputs = _guard(inputs, journal)
             with begin(len(inputs)) as tell:
