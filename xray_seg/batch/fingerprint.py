@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._util.files import file_sha256
-from .._util.remote import Remote
+from .._util.remote import InputPath, content_version
 from .._version import __version__
 
 if TYPE_CHECKING:
@@ -30,19 +28,12 @@ def settings_of(segmenter: Segmenter, options: BatchOptions) -> str:
     return json.dumps([*made_by, kept], sort_keys=True)
 
 
-def fingerprint_of(path: Path | Remote, settings: str, verify: str = "mtime") -> str:
+def fingerprint_of(path: InputPath, settings: str, verify: str = "mtime") -> str:
     """Digest of a path, its file's size and modification time or content, and of the settings."""
     try:
-        state = path.state if isinstance(path, Remote) else _state(path, verify)
+        state = content_version(path, verify)
     except (OSError, ValueError):
         state = "missing"
     return hashlib.sha256(
         f"{path}\0{state}\0{settings}".encode(errors="surrogateescape")
     ).hexdigest()
-
-
-def _state(path: Path, verify: str) -> str:
-    status = path.stat()
-    if verify == "hash" and path.is_file():  # reading a pipe would wait for its writer
-        return f"{status.st_size} {file_sha256(path)}"
-    return f"{status.st_size} {status.st_mtime_ns}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from .._util.files import atomic_path
-from .._util.remote import Remote
+from .._util.remote import InputPath
 from ..analysis.measurements import MEASURES, Measurements
 from ..analysis.quality import Quality
 from ..labels import ORGANS
@@ -91,7 +91,7 @@ class Record:
 
 
 def done_row(
-    path: Path | Remote,
+    path: InputPath,
     labels: str,
     radiograph: Radiograph,
     measures: Measurements,
@@ -138,7 +138,7 @@ def measured_cells(measures: Measurements) -> dict[str, Any]:
     return cells
 
 
-def failed_row(path: Path | Remote, error: str, status: str = "failed") -> dict[str, Any]:
+def failed_row(path: InputPath, error: str, status: str = "failed") -> dict[str, Any]:
     """The row of an input that has no masks, and why."""
     return {"input": str(path), "status": status, "error": " ".join(error.split())}
 

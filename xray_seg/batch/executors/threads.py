@@ -26,7 +26,7 @@ import numpy.typing as npt
 from ..._util.concurrency import available_cores, map_ordered
 from ..._util.files import TEMPORARY_PREFIX, file_sha256
 from ..._util.folder_lock import HIDDEN
-from ..._util.remote import Remote
+from ..._util.remote import readable_source
 from ...errors import XraySegError
 from ...models.model_folder import Model
 from ...outputs import save_outputs
@@ -153,10 +153,8 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
     Raises:
         ReadError: it cannot be read as a radiograph.
     """
-    if isinstance(item.path, Remote):
-        radiograph = read(item.path.read_bytes(), options.raw, str(item.path), options.max_pixels)
-    else:
-        radiograph = read(item.path, options.raw, None, options.max_pixels)
+    source = readable_source(item.path)
+    radiograph = read(source, options.raw, str(item.path), options.max_pixels)
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
     if options.inverted is not None:
