@@ -17,8 +17,9 @@ import click
 )
 def command(as_json: bool) -> None:
     """Show versions, devices, engines and weights, and whether each engine runs."""
-    from .._util.environment import components, devices, versions
+    from .._util.environment import components, versions
     from ..errors import XraySegError
+    from ..models.engines.devices import devices
     from ..models.model_folder import load_model, shipped_models
     from . import console
 

@@ -9,9 +9,10 @@ import pytest
 
 from xray_seg._util.tensorflow import keras, tensorflow
 from xray_seg.errors import EngineError
-from xray_seg.models.engines import ENGINES, PRECISIONS, gpu_seems_present, open_engine
+from xray_seg.models.engines import ENGINES, PRECISIONS, open_engine
+from xray_seg.models.engines.devices import cpu_has_bfloat16, gpu_seems_present
 from xray_seg.models.engines.litert import LiteRTEngine
-from xray_seg.models.engines.saved_model import SavedModelEngine, cpu_has_bfloat16
+from xray_seg.models.engines.saved_model import SavedModelEngine
 from xray_seg.models.model_folder import load_model
 from xray_seg.models.network import build_network
 from xray_seg.serving.export import export

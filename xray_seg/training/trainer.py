@@ -152,7 +152,7 @@ def choose_policy(precision: str) -> str:
 
     Variables stay float32 in either. bfloat16 has float32's range, so the loss needs no scaling.
     """
-    from ..models.engines.saved_model import cpu_has_bfloat16, gpu_count
+    from ..models.engines.devices import cpu_has_bfloat16, gpu_count
 
     if precision == "auto":
         precision = "bfloat16" if cpu_has_bfloat16() or gpu_count() else "float32"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy.typing as npt
 from ..._util.concurrency import available_cores
 from ...errors import EngineError
 from ..model_folder import Model
+from .devices import gpu_count, gpu_seems_present
 
 ENGINES = ("auto", "saved-model", "litert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
@@ -79,19 +78,11 @@ def open_engine(
     return SavedModelEngine(model, precision, device, threads)
 
 
-def gpu_seems_present() -> bool:
-    """Whether an NVIDIA driver is loaded and not hidden, without importing TensorFlow."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
-    return not hidden and Path("/proc/driver/nvidia/version").exists()
-
-
 def _choose(precision: str, device: str) -> str:
     if precision == "int8":
         return "litert"
     if precision != "auto" or device.startswith("gpu"):
         return "saved-model"
     if device == "auto" and gpu_seems_present():
-        from .saved_model import gpu_count
-
         return "saved-model" if gpu_count() else "litert"
     return "litert"

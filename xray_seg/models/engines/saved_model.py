@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from ..._util.tensorflow import stderr_held_back, tensorflow
 from ...errors import EngineError
 from ..model_folder import SAVED_MODEL_FOLDER, Model
+from .devices import cpu_has_bfloat16, gpu_count
 
 #: With no handler set, Python shows warnings on standard error.
 _log = logging.getLogger(__name__)
@@ -74,19 +74,6 @@ class SavedModelEngine:
             return np.asarray(self._serve(images=tf.constant(grids[..., None]))["probabilities"])
 
 
-def gpu_count() -> int:
-    """GPUs that TensorFlow can use; their memory is taken as it is needed, not all at once."""
-    tf = tensorflow()
-    with stderr_held_back():
-        gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            try:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:
-                break  # TensorFlow has started in this process
-    return len(gpus)
-
-
 def _device(asked: str) -> str:
     kind, _, number = asked.partition(":")
     if asked not in ("auto", "cpu", "gpu") and not re.fullmatch(r"gpu:\d+", asked):
@@ -106,12 +93,3 @@ def _precision(asked: str, device: str) -> str:
     if device != "cpu":
         return "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; emulated, it is slower than float32."""
-    try:
-        info = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in info or "amx_bf16" in info
