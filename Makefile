@@ -81,9 +81,9 @@ test-matrix: $(VENV)/bin/uv
 	@failed=; \
 	for version in $(MATRIX); do \
 		python=$$(PATH="$$PATH:$$(printf '%s:' $$HOME/.pyenv/versions/*/bin)" \
-			$(BIN)/uv python find --no-project --quiet $$version 2>/dev/null) || \
+			$(BIN)/uv python find --no-project $$version 2>/dev/null) || \
 		python=$$($(BIN)/uv python install --quiet --no-bin $$version 2>/dev/null && \
-			$(BIN)/uv python find --no-project --quiet $$version); \
+			$(BIN)/uv python find --no-project $$version); \
 		if [ -z "$$python" ]; then \
 			echo "Python $$version: NOT TESTED: not installed here, and uv could not download it"; \
 			continue; \
