@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("how", [[], ["--processes"]])
+@pytest.mark.slow
 def test_killed_again_and_again_a_batch_ends_as_if_left_alone(how):
     script = ROOT / "benchmarks" / "kills.py"
     command = [sys.executable, script, "--films", "40", "--kills", "8", *how]
