@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Python versions of test-matrix; the classifiers in pyproject.toml name the same.
+MATRIX ?= 3.11 3.12 3.13
+TESTS ?=
 
-.PHONY: help demo test check bounds fuzz lock test-locked test-lowest test-highest format clean
+.PHONY: help demo test check bounds fuzz lock test-locked test-lowest test-highest test-matrix clean
 
 help:
 	@echo "make demo    phantoms, masks, overlays and scores, in demo/"
@@ -15,6 +18,8 @@ help:
 	@echo "make test-locked   the tests with the versions of requirements.lock"
 	@echo "make test-lowest   the tests with the lowest versions that pyproject.toml allows"
 	@echo "make test-highest  the tests with the newest versions that it allows"
+	@echo "make test-matrix   the tests with each Python of MATRIX ($(MATRIX)) that can be had;"
+	@echo "                   TESTS=PATHS runs those alone"
 	@echo "make clean   remove what these made"
 
 $(VENV)/ready: pyproject.toml
@@ -70,6 +75,29 @@ test-lowest test-highest: test-%: $(VENV)/bin/uv
 	$@/bin/python -m pip install --quiet --disable-pip-version-check $(HASHES) -r $(LIST)
 	$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$@/bin/python -m pytest -n 2 --dist loadfile
+
+# uv looks for interpreters in PATH, where pyenv's are added, and downloads those that are missing.
+test-matrix: $(VENV)/bin/uv
+	@failed=; \
+	for version in $(MATRIX); do \
+		python=$$(PATH="$$PATH:$$(printf '%s:' $$HOME/.pyenv/versions/*/bin)" \
+			$(BIN)/uv python find --no-project $$version 2>/dev/null) || \
+		python=$$($(BIN)/uv python install --quiet --no-bin $$version 2>/dev/null && \
+			$(BIN)/uv python find --no-project $$version); \
+		if [ -z "$$python" ]; then \
+			echo "Python $$version: NOT TESTED: not installed here, and uv could not download it"; \
+			continue; \
+		fi; \
+		echo "Python $$version: $$python"; \
+		$(MAKE) --no-print-directory .tested-with-python/$$version INTERPRETER="$$python" || \
+			failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed with Python$$failed"; exit 1; fi
+
+.tested-with-python/%: FORCE
+	$(BIN)/uv venv --quiet --clear --python $(INTERPRETER) .tested-with/python-$*
+	$(BIN)/uv pip install --quiet --python .tested-with/python-$*/bin/python --editable '.[dev]'
+	.tested-with/python-$*/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 FORCE:
 

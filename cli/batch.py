@@ -136,7 +136,7 @@ def command(**options: Any) -> None:
     Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
     """
-    from ..batch.options import BatchOptions
+    from ..batch.options import BatchOptions, Shard
     from ..batch.run import run_batch
     from ..errors import OutputError
 
@@ -162,7 +162,7 @@ def command(**options: Any) -> None:
             options["out"],
             segmenter=segmenter,
             options=batch_options,
-            shard=options["shard"],
+            shard=Shard(*options["shard"]) if options["shard"] else None,
             executor=executor,
             on_progress=progress,
         )

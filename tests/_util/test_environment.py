@@ -14,6 +14,7 @@ from xray_seg._util import environment
 from xray_seg.cli import main
 from xray_seg.errors import EngineError, WeightsError
 from xray_seg.models import engines
+from xray_seg.models.engines import devices
 from xray_seg.models.model_folder import shipped_models
 
 
@@ -33,7 +34,7 @@ def stub_engines(monkeypatch):
             raise EngineError(broken[name])
         return Engine()
 
-    monkeypatch.setattr(environment, "devices", lambda: {"machine": "m", "cores": 2, "gpus": 0})
+    monkeypatch.setattr(devices, "devices", lambda: {"machine": "m", "cores": 2, "gpus": 0})
     monkeypatch.setattr(engines, "open_engine", open_engine)
     return broken
 
@@ -121,3 +122,20 @@ def test_components_are_a_bill_of_materials(stub_engines, capsys):
     assert "llvmlite" in by_name  # numba's
     assert "pytest" not in by_name
     assert all(part["licence"] and "\n" not in part["licence"] for part in parts)
+
+
+def test_requirements_are_read_with_their_markers_and_extras():
+    class Package:
+        requires = (
+            "Plain_Name>=1; python_version > '3'",
+            "elsewhere; sys_platform == 'nowhere'",
+            "for-an-extra[more]; extra == 'parquet' and python_version > '3'",
+            "for-another; extra == 'dev'",
+            "not a requirement ===",
+        )
+
+    assert [*environment._required(Package, ("parquet",))] == [
+        ("plain-name", False),
+        ("for-an-extra", True),
+    ]
+    assert [*environment._required(Package, ())] == [("plain-name", False)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from xray_seg.batch.inputs import Input, find_inputs, shard_inputs
+from xray_seg.batch.inputs import Input, find_files, find_inputs, shard_inputs
 from xray_seg.batch.options import Shard
 
 
@@ -189,6 +189,60 @@ def test_a_shard_that_does_not_exist_is_refused(index, count):
 def test_an_output_folder_within_the_input_is_passed_over(tmp_path):
     _touch(tmp_path, "x.png", "masks/labels/x.tif", "masks/results.csv", "other/masks/y.png")
     assert _keys(find_inputs([str(tmp_path)], tmp_path / "masks")) == ["x", "other/masks/y"]
+
+
+_OUTPUTS = (".xrayseg/journal.jsonl", "labels/x.tif", "overlay/x.jpg", "results.csv", "run.json")
+
+
+def _run_folder(folder):
+    _touch(folder, *_OUTPUTS)
+
+
+@pytest.mark.parametrize("out", [None, "films/new", "elsewhere"])
+def test_output_folders_of_earlier_runs_are_skipped_at_any_depth(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    _touch(tmp_path, "films/x.png", "films/ward/y.png", "films/labels/z.png")
+    for folder in ("films/masks", "films/ward/deep/masks", "films/new"):
+        _run_folder(tmp_path / folder)
+    (tmp_path / "films" / "linked").symlink_to(tmp_path / "films" / "ward" / "deep" / "masks")
+    out = out and Path(out)
+    for name in ("films", "fil*", "films/**/*.*", str(tmp_path / "films")):
+        found = find_inputs([name], out)
+        assert sorted(item.path.name for item in found) == ["x.png", "y.png", "z.png"], name
+        assert not any(item.problem for item in found)
+
+
+@pytest.mark.parametrize("out", [None, "films", "elsewhere"])
+def test_of_a_named_output_folder_only_what_runs_write_is_skipped(tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    _touch(tmp_path, "films/x.png", "films/ward/y.png", "films/ward/labels/z.png")
+    _run_folder(tmp_path / "films")
+    found = find_inputs(["films"], out and Path(out))
+    assert [(item.key, item.problem) for item in found] == [
+        ("x", None),
+        ("ward/y", None),
+        ("ward/labels/z", None),
+    ]
+    if out != "films":
+        assert _keys(find_inputs(["films/**/*.*"], out and Path(out))) == [
+            "ward/labels/z",
+            "ward/y",
+            "x",
+        ]
+
+
+def test_a_named_folder_of_outputs_alone_and_single_outputs_are_not_ignored(tmp_path):
+    _run_folder(tmp_path / "masks")
+    (found,) = find_inputs([str(tmp_path / "masks")])
+    assert "holds no files besides the outputs of a run" in found.problem
+    for name in ("masks/labels/x.tif", "masks/labels", "masks/labels/*.tif"):
+        assert _keys(find_inputs([str(tmp_path / name)])) == ["x"]
+
+
+def test_masks_to_measure_are_found_within_output_folders(tmp_path):
+    _run_folder(tmp_path / "masks")
+    assert "masks/labels/x" in _keys(find_files([str(tmp_path)]))
+    assert _keys(find_files([f"{tmp_path}/*/labels"])) == ["masks/labels/x"]
 
 
 @pytest.mark.parametrize("name", ["*", "masks"])

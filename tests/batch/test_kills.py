@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from xray_seg._util.files import atomic_path, is_temporary, sweep
-from xray_seg._util.folder_lock import alone
+from xray_seg._util.folder_lock import lock_output_folder
 from xray_seg.errors import OutputError
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("how", [[], ["--processes"]])
+@pytest.mark.slow
 def test_killed_again_and_again_a_batch_ends_as_if_left_alone(how):
     script = ROOT / "benchmarks" / "kills.py"
     command = [sys.executable, script, "--films", "40", "--kills", "8", *how]
@@ -69,21 +70,21 @@ def test_a_run_leaves_no_temporary_file_of_a_killed_one_also_not_among_its_own(t
     """Also where a film's part of the review page was being written when the process ended."""
     own = tmp_path / ".xrayseg" / "report" / "ward"
     _leave(own, ".xrayseg-12-0123abcd.json", "film.json")
-    with alone(tmp_path, "", ("labels",)):
+    with lock_output_folder(tmp_path, "", ("labels",)):
         assert [path.name for path in own.iterdir()] == ["film.json"]
 
 
 def test_a_run_leaves_no_temporary_file_of_a_worker_that_died_under_way(tmp_path):
-    with alone(tmp_path, "", ("labels",)):
+    with lock_output_folder(tmp_path, "", ("labels",)):
         _leave(tmp_path / "labels", ".xrayseg-12-0123abcd.tif", "film.tif")
     assert [path.name for path in (tmp_path / "labels").iterdir()] == ["film.tif"]
 
 
 def test_parts_at_the_same_time_keep_their_temporary_files_and_the_last_leaves_none(tmp_path):
     ours, kinds = ".xrayseg-12-0123abcd.tif", ("labels",)
-    with alone(tmp_path, "-1-of-2", kinds):
+    with lock_output_folder(tmp_path, "-1-of-2", kinds):
         _leave(tmp_path / "labels", ours)
-        with alone(tmp_path, "-2-of-2", kinds):
+        with lock_output_folder(tmp_path, "-2-of-2", kinds):
             assert (tmp_path / "labels" / ours).exists()
         assert (tmp_path / "labels" / ours).exists()
     assert not (tmp_path / "labels" / ours).exists()
@@ -92,20 +93,20 @@ def test_parts_at_the_same_time_keep_their_temporary_files_and_the_last_leaves_n
 @pytest.mark.parametrize(("one", "other"), [("", ""), ("-1-of-2", ""), ("-1-of-2", "-1-of-2")])
 def test_two_runs_that_would_write_the_same_are_refused(tmp_path, one, other):
     with (
-        alone(tmp_path, one, ()),
+        lock_output_folder(tmp_path, one, ()),
         pytest.raises(OutputError, match="another run writes here"),
-        alone(tmp_path, other, ()),
+        lock_output_folder(tmp_path, other, ()),
     ):
         pass
-    with alone(tmp_path, other, ()):
+    with lock_output_folder(tmp_path, other, ()):
         pass
 
 
 def test_a_part_is_refused_while_a_whole_run_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("xray_seg._util.folder_lock._PATIENCE_S", 0.1)
     with (
-        alone(tmp_path, "", ()),
+        lock_output_folder(tmp_path, "", ()),
         pytest.raises(OutputError, match="another run writes here"),
-        alone(tmp_path, "-1-of-2", ()),
+        lock_output_folder(tmp_path, "-1-of-2", ()),
     ):
         pass

@@ -27,7 +27,10 @@ from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.errors import ClusterError
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray and what it stands on
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.filterwarnings("ignore"),  # raised within Ray and its dependencies
+]
 SIZE = 32
 
 

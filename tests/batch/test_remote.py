@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 
 import imagecodecs
 import numpy as np
@@ -54,6 +56,30 @@ def test_a_remote_file_and_a_pattern_are_found(store):
     assert [key for _, key, _ in found("memory:///films/*/*.png")] == ["a/z"]
     assert [key for _, key, _ in found("memory:///films/**/*.png")] == ["a", "b", "c d", "a/z",
                                                                        "a/deep/y"]  # fmt: skip
+
+
+def test_output_folders_in_a_store_are_skipped(store):
+    for folder in ("a/masks", "a/.hidden", ""):
+        for name in (".xrayseg/lock", "labels/x.tif", "results.csv"):
+            store.pipe(f"/films/{folder}/{name}".replace("//", "/"), b"x")
+    keys = [key for _, key, _ in found("memory:///films")]
+    assert keys == ["a", "b", "c d", "a/z", "a/deep/y"]
+    assert [key for _, key, _ in found("memory:///films/labels")] == ["x"]
+    ((_, _, problem),) = found("memory:///films/a/masks")
+    assert problem == "memory:///films/a/masks: holds no files"
+
+
+def test_a_remote_file_can_be_sent_to_another_process_without_fsspec():
+    code = (
+        "import pickle, sys; from xray_seg._util.remote import RemoteFile, content_version\n"
+        "import xray_seg.batch.inputs\n"
+        "made = RemoteFile('s3://bucket/a key#1?.png', '7 etag')\n"
+        "sent = pickle.loads(pickle.dumps(made))\n"
+        "assert sent == made and hash(sent) == hash(made) and content_version(sent) == '7 etag'\n"
+        "assert str(sent.absolute()) == 's3://bucket/a key#1?.png', sent\n"
+        "assert not {'fsspec', 'upath'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,7 @@ def names(page) -> list[str]:
     )]  # fmt: skip
 
 
+@pytest.mark.browser
 def test_it_sorts(page):
     assert names(page)[:2] == ["torn.png", "static.png"]
     page.select_option("#sort", "name")
@@ -209,6 +210,7 @@ def test_it_sorts(page):
     assert names(page)[-1] == "torn.png"
 
 
+@pytest.mark.browser
 def test_it_filters(page):
     page.fill("#find", "SOUND")
     assert sorted(names(page)) == [f"sound{n}.png" for n in range(4)]
@@ -221,6 +223,7 @@ def test_it_filters(page):
     assert page.inner_text("#shown") == "1 of 7 films"
 
 
+@pytest.mark.browser
 def test_it_shows_a_film_large_with_switches_and_keys(page):
     page.select_option("#sort", "name")
     page.focus(".card:nth-child(2)")
@@ -242,6 +245,7 @@ def test_it_shows_a_film_large_with_switches_and_keys(page):
     assert not page.locator("#film").is_visible()
 
 
+@pytest.mark.browser
 def test_it_is_dark_where_that_is_preferred(page):
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
@@ -252,6 +256,7 @@ def test_it_is_dark_where_that_is_preferred(page):
     assert page.evaluate(ground) == light
 
 
+@pytest.mark.browser
 def test_nothing_is_wider_than_a_phone(page):
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

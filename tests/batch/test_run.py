@@ -326,10 +326,13 @@ def test_masks_of_a_film_that_now_fails_do_not_stay(films, tmp_path, segmenter):
 
 
 def test_a_second_run_at_once_is_refused(films, tmp_path, segmenter):
-    from xray_seg._util.folder_lock import alone
+    from xray_seg._util.folder_lock import lock_output_folder
 
     out = tmp_path / "out"
-    with alone(out, "", ()), pytest.raises(OutputError, match="another run writes here"):
+    with (
+        lock_output_folder(out, "", ()),
+        pytest.raises(OutputError, match="another run writes here"),
+    ):
         _run(films, out, segmenter)
     assert _run(films, out, segmenter)[0] == (3, 0, 0)
 

@@ -25,6 +25,7 @@ def test_calls_take_turns_after_a_warm_up():
     assert [len(times) for times in found.values()] == [3, 3]
 
 
+@pytest.mark.slow
 def test_the_command_reports_each_kernel_and_each_pipeline(tmp_path):
     arguments = ["bench", "kernels", "pipeline", "--repeats", "2", "--films", "3", "--json"]
     done = CliRunner().invoke(cli, [*arguments, "--plot", str(tmp_path / "bars.png")])

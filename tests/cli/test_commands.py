@@ -130,7 +130,7 @@ def test_off_a_terminal_there_are_plain_lines_only(films, xrayseg):
     assert [line for line in err.splitlines() if line.startswith("failed ")] == [
         f"failed {films}/bad.png: is empty (0 bytes)"
     ]
-    assert "4/4 done" in err
+    assert "3/4 done, 1 failed" in err
 
 
 def test_quiet_shows_failures_only_and_verbose_names_each_film(films, xrayseg):

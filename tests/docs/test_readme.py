@@ -37,6 +37,7 @@ def _run(code_or_args, place):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_readmes_commands_run_in_order(place):
     commands = _commands()
     assert [line[1] for line in commands] == [

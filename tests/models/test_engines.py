@@ -9,9 +9,10 @@ import pytest
 
 from xray_seg._util.tensorflow import keras, tensorflow
 from xray_seg.errors import EngineError
-from xray_seg.models.engines import ENGINES, PRECISIONS, gpu_seems_present, open_engine
+from xray_seg.models.engines import ENGINES, PRECISIONS, open_engine
+from xray_seg.models.engines.devices import cpu_has_bfloat16, gpu_seems_present
 from xray_seg.models.engines.litert import LiteRTEngine
-from xray_seg.models.engines.saved_model import SavedModelEngine, cpu_has_bfloat16
+from xray_seg.models.engines.saved_model import SavedModelEngine
 from xray_seg.models.model_folder import load_model
 from xray_seg.models.network import build_network
 from xray_seg.serving.export import export
@@ -199,7 +200,8 @@ def test_a_saved_model_without_the_signature_is_refused(model, tmp_path):
     tf = tensorflow()
     tf.saved_model.save(tf.Module(), str(tmp_path / "saved_model"))
     with pytest.raises(EngineError, match="no signature float32"):
-        open_engine(replace(model, folder=tmp_path), "saved-model", "float32", "cpu")
+        changed = replace(model, folder=tmp_path)
+        open_engine(changed, "saved-model", precision="float32", device="cpu")
 
 
 def test_weights_of_others_are_loaded_with_a_warning_that_they_are_a_program(model, caplog):

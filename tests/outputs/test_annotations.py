@@ -99,43 +99,33 @@ def test_lines_at_the_border_are_cut_off_there():
     draw_measurements(tiny, measure(labels), labels.shape)
 
 
-def glyph(text, scale):
-    picture = np.full((9 * scale, (6 * len(text) + 1) * scale, 3), GREY, np.uint8)
-    write(picture, text, (0, 0), scale)
-    assert {*np.unique(picture)} <= {0, 255}
-    return picture[scale // 2 :: scale, scale // 2 :: scale, 0] > 0
+@pytest.mark.parametrize("height", [7, 9, 20, 60])
+def test_text_is_white_on_black_and_as_high_as_asked(height):
+    picture = np.full((4 * height, 12 * height, 3), GREY, np.uint8)
+    write(picture, "CTR 0.48", (height, height), height)
+    assert (picture[..., 0] == picture[..., 1]).all()
+    assert (picture[..., 0] == picture[..., 2]).all()
+    rows, columns = np.nonzero(picture[..., 0] != GREY)
+    assert (rows.min(), columns.min()) == (height, height)
+    box = picture[height : rows.max() + 1, height : columns.max() + 1, 0]
+    edge = np.concatenate([box[0], box[-1], box[:, 0], box[:, -1]])
+    assert (edge == 0).mean() > 0.95
+    assert box.max() >= 250
+    lit = np.nonzero((box > 128).any(axis=1))[0]
+    assert abs(lit[-1] - lit[0] + 1 - height) <= max(1, 0.05 * height)
 
 
-def test_letters_and_digits_look_like_themselves():
-    def shown(text):
-        return ["".join(".#"[int(each)] for each in row) for row in glyph(text, 3)]
+def test_letters_and_digits_differ_and_text_outside_is_cut_off():
+    def shown(character):
+        picture = np.full((20, 20, 3), GREY, np.uint8)
+        write(picture, character, (0, 0), 9)
+        return picture.tobytes()
 
-    assert shown("7") == [
-        ".......",
-        ".#####.",
-        ".....#.",
-        "....#..",
-        "...#...",
-        "..#....",
-        "..#....",
-        "..#....",
-        ".......",
-    ]
-    assert shown("R1") == [
-        ".............",
-        ".####....#...",
-        ".#...#..##...",
-        ".#...#...#...",
-        ".####....#...",
-        ".#.#.....#...",
-        ".#..#....#...",
-        ".#...#..###..",
-        ".............",
-    ]
-    glyphs = {character: glyph(character, 1).tobytes() for character in "0123456789.CTR "}
-    assert len({*glyphs.values()}) == len(glyphs)
-    with pytest.raises(ValueError, match="no glyphs"):
-        write(np.zeros((9, 9, 3), np.uint8), "cm", (0, 0), 1)
+    assert len({shown(character) for character in "0123456789.CTR"}) == 14
+    small, large = np.zeros((5, 9, 3), np.uint8), np.zeros((40, 90, 3), np.uint8)
+    for picture in (small, large):
+        write(picture, "CTR 0.48", (0, 0), 9)
+    np.testing.assert_array_equal(small, large[:5, :9])
 
 
 def test_the_number_is_the_ratio():
@@ -144,7 +134,7 @@ def test_the_number_is_the_ratio():
     ratio = measure(labels).cardiothoracic_ratio
     assert ratio == 55 / 150
     expected = np.full((400, 600, 3), GREY, np.uint8)
-    write(expected, "CTR 0.37", (4, 4), 2)
+    write(expected, "CTR 0.37", (4, 4), 14)
     np.testing.assert_array_equal(picture[:40], expected[:40])
     assert (expected == WHITE).all(axis=2).sum() > 100
 
@@ -194,9 +184,9 @@ def test_lines_of_the_command(tmp_path, monkeypatch):
         for x, y in ends:
             assert lined[y, x].min() > 150
     expected = np.zeros((256, 256, 3), np.uint8)
-    write(expected, f"CTR {float(row['cardiothoracic_ratio']):.2f}", (2, 2), 1)
-    bits = expected[2:11, 2:51, 0] > 0
-    assert ((lined[2:11, 2:51].mean(axis=2) > 128) == bits).mean() > 0.97
+    write(expected, f"CTR {float(row['cardiothoracic_ratio']):.2f}", (2, 2), 9)
+    bits = expected[2:13, 2:55, 0] > 128
+    assert ((lined[2:13, 2:55].mean(axis=2) > 128) == bits).mean() > 0.97
     near = np.zeros_like(changed)
     rows, columns = np.nonzero((lined.min(axis=2) > 180) & changed)
     for row_, column in zip(rows, columns, strict=True):

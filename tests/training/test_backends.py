@@ -72,6 +72,7 @@ def reference(films, tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.slow
 def test_another_backend_trains_and_computes_the_same(backend, films, reference, tmp_path):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")

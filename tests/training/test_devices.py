@@ -56,6 +56,7 @@ def trained(folder, out, devices, monkeypatch):
 
 
 @pytest.mark.skipif(KERAS < (3, 15, 1), reason="the extra `devices` asks for a later Keras")
+@pytest.mark.slow
 def test_two_devices_give_the_losses_of_one(tmp_path, monkeypatch):
     write_cases(tmp_path, 13)
     found = [trained(tmp_path, tmp_path / f"run{n}", n, monkeypatch) for n in (1, 2)]

@@ -135,6 +135,7 @@ late = pytest.mark.skipif(KERAS < (3, 15, 1), reason="the extra `devices` asks f
 
 
 @late
+@pytest.mark.slow
 def test_two_hosts_give_what_one_gives_even_when_one_dies_and_both_go_on(place, alone):
     pytest.importorskip("jax")
     with started(place, "both", 2) as (first, second):
@@ -153,6 +154,7 @@ def test_two_hosts_give_what_one_gives_even_when_one_dies_and_both_go_on(place, 
     assert_same_run(place / "both", alone)
 
 
+@pytest.mark.slow
 def test_hosts_that_do_not_come_are_waited_for_no_longer_than_said(tmp_path):
     pytest.importorskip("jax")
     split = split_cases(write_cases(tmp_path, 4))

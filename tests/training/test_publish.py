@@ -41,6 +41,7 @@ def released(split, tmp_path_factory):
     return folder, metrics, told
 
 
+@pytest.mark.slow
 def test_the_released_model_is_whole_and_replaces_what_was_there(released):
     model = load_model(released[0] / "model")
     assert model.name == "own"
@@ -49,6 +50,7 @@ def test_the_released_model_is_whole_and_replaces_what_was_there(released):
     assert "research and education" in model.card["licence"]
 
 
+@pytest.mark.slow
 def test_its_weights_are_those_that_were_trained(released):
     trained = tensorflow.keras().saving.load_model(released[0] / "weights.keras", compile=False)
     found = read_variables(load_model(released[0] / "model"))
@@ -58,6 +60,7 @@ def test_its_weights_are_those_that_were_trained(released):
         np.testing.assert_array_equal(value, np.asarray(variable))
 
 
+@pytest.mark.slow
 def test_the_card_tells_how_the_weights_were_made(released, split):
     folder, _, _ = released
     card = load_model(folder / "model").card
@@ -71,6 +74,7 @@ def test_the_card_tells_how_the_weights_were_made(released, split):
     assert card["epochs_seconds"] == round(sum(row["seconds"] for row in rows))
 
 
+@pytest.mark.slow
 def test_the_scores_are_of_the_validation_cases_at_their_masks_size(released, split):
     folder, metrics, told = released
     assert told == [1, 2]
@@ -84,6 +88,7 @@ def test_the_scores_are_of_the_validation_cases_at_their_masks_size(released, sp
     assert "cases" not in written
 
 
+@pytest.mark.slow
 def test_scores_on_the_grid_are_those_of_the_trained_network(released, split):
     folder, _, _ = released
     model = tensorflow.keras().saving.load_model(folder / "weights.keras", compile=False)
@@ -97,6 +102,7 @@ def test_scores_on_the_grid_are_those_of_the_trained_network(released, split):
         assert scores[f"{part}_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_curves_and_examples_are_pictures(released):
     for name in ("curves.png", "examples.png"):
         picture = imagecodecs.png_decode((released[0] / name).read_bytes())
@@ -104,6 +110,7 @@ def test_curves_and_examples_are_pictures(released):
         assert picture.std() > 5
 
 
+@pytest.mark.slow
 def test_the_table_on_disk_holds_the_scores_on_the_grid(released):
     scores = json.loads((released[0] / "scores.json").read_text("utf-8"))
     lines = (released[0] / "table.md").read_text("utf-8").splitlines()[2:]

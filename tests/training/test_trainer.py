@@ -152,6 +152,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_whole_epoch(st
     assert rows == [pytest.approx(without_times(whole[2])[0], rel=1e-4)]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_that_is_resumed_gives_what_it_would_have_given(
     stopped, whole, split, tmp_path
 ):
@@ -171,6 +172,7 @@ def test_a_stopped_run_that_is_resumed_gives_what_it_would_have_given(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_twice_gives_what_it_would_have_given(whole, split, tmp_path, monkeypatch):
     """Once when an epoch is told, once between an epoch's row and its whole checkpoint."""
 
@@ -298,6 +300,7 @@ def test_the_best_epoch_is_the_first_of_the_highest_accuracy():
     assert best_epoch([]) == 0
 
 
+@pytest.mark.slow
 def test_patience_ends_a_run_and_gives_the_best_epochs_weights(split, tmp_path, monkeypatch):
     accuracies, seen = iter([0.1, 0.5, 0.3, 0.5, 0.9]), []
 
@@ -312,6 +315,7 @@ def test_patience_ends_a_run_and_gives_the_best_epochs_weights(split, tmp_path, 
     assert not equal(seen[1], seen[3])
 
 
+@pytest.mark.slow
 def test_a_run_is_finished_early_and_goes_on_later(whole, stopped, split, tmp_path):
     folder = shutil.copytree(stopped[0], tmp_path / "run")
     early = train(folder, split, TINY_RECIPE, finish=True)
@@ -324,6 +328,7 @@ def test_a_run_is_finished_early_and_goes_on_later(whole, stopped, split, tmp_pa
     assert equal(later.get_weights(), whole[1].get_weights())
 
 
+@pytest.mark.slow
 def test_of_a_run_finished_early_the_best_epoch_counts(split, tmp_path, monkeypatch):
     recipe = replace(TINY_RECIPE, epochs=3, patience=9)
     accuracies = iter([0.5, 0.3, 0.1])
@@ -424,6 +429,7 @@ def test_a_finished_run_without_its_checkpoint_is_not_written_over(whole, split,
     assert contents(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_what_the_first_weights_have_seen_is_recorded(whole, split, tmp_path):
     """Trained on what is to validate: said in the record, and so in the card."""
     from xray_seg.serving.export import export

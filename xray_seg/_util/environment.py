@@ -1,9 +1,10 @@
-"""What is installed and what runs here."""
+"""Versions and licences of the installed packages."""
 
 from __future__ import annotations
 
 import platform
-import re
+from collections import deque
+from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 
 from .._version import __version__
@@ -25,13 +26,12 @@ _PACKAGES = (
     "rich",
 )
 
-#: The name that a requirement begins with, and the extra that it is for (PEP 508).
-_REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)")
+#: Extras whose packages users install, unlike those that only development needs.
+_USER_EXTRAS = ("gpu", "dicom", "dicom-seg", "parquet", "ray")
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package, Python and what it stands on, read without importing them."""
+    """Versions of this package, of Python and of main dependencies, without importing them."""
     found = {"xray-seg": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -42,54 +42,64 @@ def versions() -> dict[str, str]:
 
 
 def components() -> list[dict[str, str | bool]]:
-    """What this package stands on, as a bill of materials: this package first, then by name.
+    """A bill of materials: this package, then each installed dependency in order of names.
 
-    Each has ``name``, ``version``, ``licence`` (as it states it itself) and ``optional`` (needed
-    by extras alone); what is not installed is left out, and so is what only development needs.
+    Dependencies of dependencies are listed; packages that only development needs are not.
+
+    Returns:
+        For each its ``name``, ``version``, ``licence`` as the package states it, and ``optional``:
+        whether only extras need it.
     """
     root = distribution("xray-seg")
-    found = {"xray-seg": _component(root, False)}
-    waiting: list[tuple[Distribution, bool, tuple[str, ...]]] = [
-        (root, False, ("gpu", "dicom", "dicom-seg", "parquet", "ray"))
-    ]
+    found = {"xray-seg": _component(root, optional=False)}
+    waiting: deque[tuple[Distribution, bool, tuple[str, ...]]]
+    waiting = deque([(root, False, _USER_EXTRAS)])
     while waiting:
-        parent, optional, extras = waiting.pop(0)
-        for text in parent.requires or ():
-            match = _REQUIREMENT.match(text)
-            if match is None:
-                continue
-            extra = _EXTRA.search(text)
-            if extra and extra[1] not in extras:
-                continue
-            name = _canonical(match[1])
+        parent, parent_optional, extras = waiting.popleft()
+        for name, for_extra in _required(parent, extras):
             try:
                 child = distribution(name)
             except PackageNotFoundError:
                 continue
             if name not in found:
-                found[name] = _component(child, optional or extra is not None)
-                waiting.append((child, optional or extra is not None, ()))
+                optional = parent_optional or for_extra
+                found[name] = _component(child, optional)
+                waiting.append((child, optional, ()))
     first, *others = found
     return [found[first], *(found[name] for name in sorted(others))]
 
 
+def _required(package: Distribution, extras: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
+    """Names of the packages that a package requires here, and whether only its extras do."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    for text in package.requires or ():
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        marker = requirement.marker
+        always = marker is None or marker.evaluate({"extra": ""})
+        if always or any(marker and marker.evaluate({"extra": extra}) for extra in extras):
+            yield canonicalize_name(requirement.name), not always
+
+
 def _component(package: Distribution, optional: bool) -> dict[str, str | bool]:
+    from packaging.utils import canonicalize_name
+
     about = package.metadata
     stated = next((about[key] for key in ("License-Expression", "License") if key in about), "")
-    of_classifiers = [
+    classified = [
         line.rpartition(" :: ")[2]
         for line in about.get_all("Classifier") or ()
         if line.startswith("License ::")
     ]
-    # Some state the whole text of their licence: then its first line, or the classifier.
-    licence = "; ".join(of_classifiers) if "\n" in stated or not stated else stated
+    # Some packages state the whole text of their licence; its first line may say little.
+    licence = "; ".join(classified) if "\n" in stated or not stated else stated
     return {
-        "name": _canonical(about["Name"]),
+        "name": canonicalize_name(about["Name"]),
         "version": package.version,
         "licence": licence or stated.strip().partition("\n")[0] or "not stated",
         "optional": optional,
     }
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,7 +1,8 @@
-"""One run to an output folder, or several that each do a part of it; nothing left of killed ones.
+"""The lock of an output folder, and the hidden folder by which one is recognised.
 
-``lock`` is held by a whole run alone, and by the runs of parts together; each part has a lock of
-its own besides. Locks are the kernel's (``flock``): a killed process holds none.
+The file ``.xrayseg/lock`` is locked exclusively by a whole run and shared by the runs of shards;
+each shard has an exclusive lock file besides. The locks are the kernel's (``flock``), so a killed
+process holds none.
 """
 
 from __future__ import annotations
@@ -16,59 +17,67 @@ from typing import IO
 from ..errors import OutputError
 from .files import sweep
 
-#: Of the run itself, within the output folder.
+#: Folder within each output folder that holds a run's locks, journals and report fragments.
 HIDDEN = ".xrayseg"
-#: Another part may be sweeping, which holds the folder for as long as it takes to list it.
+#: How long a shard waits for the folder, which another shard locks while it removes leftovers.
 _PATIENCE_S = 20.0
 
 
-@contextmanager
-def alone(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator[None]:
-    """Hold the output folder (or one part's journal in it) against a second run at once.
+def is_output_folder(folder: Path) -> bool:
+    """Whether a batch run has written to this folder."""
+    try:
+        return (folder / HIDDEN).is_dir()
+    except OSError:  # not permitted to look into it
+        return False
 
-    Where no other part is under way, temporary files of killed runs are removed, at the beginning
-    and again at the end, where they may be of workers that died: the last part to end leaves none.
+
+@contextmanager
+def lock_output_folder(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator[None]:
+    """Hold an output folder, or one shard's share of it, against a second run at the same time.
+
+    Temporary files that killed runs and workers left behind are removed at the beginning and at
+    the end, unless another shard is running. The last shard to end therefore leaves none.
 
     Args:
-        out: the output folder.
-        mark: of the part, or an empty text for a whole run.
-        kinds: folders in it that outputs are written to.
+        out: the output folder; made if it does not exist.
+        mark: suffix of the shard's lock file, or an empty text for a whole run.
+        kinds: names of the folders in it that outputs are written to.
 
     Raises:
-        OutputError: another run holds it.
+        OutputError: another run holds the folder.
         OSError: the folder cannot be made or written.
     """
     (out / HIDDEN).mkdir(parents=True, exist_ok=True)
     with (out / HIDDEN / "lock").open("w") as whole:
-        if _try(whole, fcntl.LOCK_EX):
+        if _try_lock(whole, fcntl.LOCK_EX):
             sweep(out, (HIDDEN, *kinds))
         elif not mark:
-            raise _taken(out)
+            raise _held_by_another(out)
         if not mark:
             try:
                 yield
             finally:
                 sweep(out, (HIDDEN, *kinds))
             return
-        _share(whole, out)
-        with (out / HIDDEN / f"lock{mark}").open("w") as part:
-            if not _try(part, fcntl.LOCK_EX):
-                raise _taken(out)
+        _lock_shared(whole, out)
+        with (out / HIDDEN / f"lock{mark}").open("w") as shard:
+            if not _try_lock(shard, fcntl.LOCK_EX):
+                raise _held_by_another(out)
             yield
-            if _try(whole, fcntl.LOCK_EX):
+            if _try_lock(whole, fcntl.LOCK_EX):
                 sweep(out, (HIDDEN, *kinds))
 
 
-def _share(whole: IO[str], out: Path) -> None:
-    """Hold the folder together with the other parts."""
+def _lock_shared(file: IO[str], out: Path) -> None:
+    """Wait for a shared lock, at most ``_PATIENCE_S`` seconds."""
     until = time.monotonic() + _PATIENCE_S
-    while not _try(whole, fcntl.LOCK_SH):
+    while not _try_lock(file, fcntl.LOCK_SH):
         if time.monotonic() > until:
-            raise _taken(out)
+            raise _held_by_another(out)
         time.sleep(0.05)
 
 
-def _try(file: IO[str], kind: int) -> bool:
+def _try_lock(file: IO[str], kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -76,5 +85,5 @@ def _try(file: IO[str], kind: int) -> bool:
     return True
 
 
-def _taken(out: Path) -> OutputError:
+def _held_by_another(out: Path) -> OutputError:
     return OutputError(f"{out}: another run writes here; wait for it, or give another --out")

@@ -1,48 +1,55 @@
-"""Inputs in object stores, through fsspec: s3://, gs://, az:// and what else it knows."""
+"""Input files, local or in an object store that fsspec knows (``s3://``, ``gs://``, ``az://``).
+
+fsspec is imported only when a URL is listed or read.
+"""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+from .files import file_sha256
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
-#: What stores call the version of a file's content, by preference.
-_VERSIONS = ("ETag", "etag", "content_hash", "md5Hash", "LastModified", "last_modified", "mtime")
+#: Keys under which stores list the version of an object's content, preferred ones first.
+_VERSION_KEYS = (
+    *("ETag", "etag", "content_hash", "md5Hash"),
+    *("LastModified", "last_modified", "mtime", "created"),
+)
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A file in an object store.
+class RemoteFile:
+    """A file in an object store, with the version that its store listed.
 
     Attributes:
-        url: where it is.
-        state: its size and version by the store's listing; another for another content.
+        url: its address, spelled as the store's listing or the user spells it.
+        version: size and version of its content; changes when the content changes.
     """
 
     url: str
-    state: str = "missing"
+    version: str = "missing"
 
     def __str__(self) -> str:
         return self.url
 
     @property
     def suffix(self) -> str:
-        """As of a path."""
+        """The suffix of its name, as ``Path.suffix``."""
         return PurePosixPath(self.url).suffix
 
-    def absolute(self) -> Remote:
-        """Itself: a URL names one place."""
+    def absolute(self) -> RemoteFile:
+        """The file itself: a URL is always absolute."""
         return self
 
     def read_bytes(self) -> bytes:
-        """The whole file, read anew.
+        """Download the whole file.
 
         Raises:
-            OSError: the store does not give it.
+            OSError: the store does not return it.
         """
         import fsspec
 
@@ -51,78 +58,95 @@ class Remote:
         return content
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file, or what stands for one that cannot be had.
-
-    Attributes:
-        path: where it is.
-        relative: its path within the folder or pattern that was asked for.
-        problem: why it cannot be read, or None.
-    """
-
-    path: Remote
-    relative: PurePosixPath
-    problem: str | None = None
+#: Where an input is.
+InputPath: TypeAlias = Path | RemoteFile
 
 
 def is_url(name: str) -> bool:
-    """Whether a name is that of something in an object store."""
+    """Whether a name is a URL of an object store rather than a local path."""
     return _URL.match(name) is not None
 
 
-def find_remote(url: str, wanted: Callable[[str], bool]) -> Iterator[Found]:
-    """The files that a URL stands for, in the order that a local folder's files have.
+def content_version(path: InputPath, verify: str = "mtime") -> str:
+    """Text that changes when a file's content changes.
+
+    Args:
+        path: the file; a remote one is judged by the version that its store listed.
+        verify: ``mtime`` for a local file's size and modification time, ``hash`` for its size and
+            SHA-256.
+
+    Raises:
+        OSError: the local file does not exist or cannot be read.
+        ValueError: the path holds a null character.
+    """
+    if isinstance(path, RemoteFile):
+        return path.version
+    status = path.stat()
+    if verify == "hash" and path.is_file():  # reading a pipe would wait for its writer
+        return f"{status.st_size} {file_sha256(path)}"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def readable_source(path: InputPath) -> Path | bytes:
+    """What ``readers.read`` takes for this input: a local path, or a remote file's bytes.
+
+    Raises:
+        OSError: the store does not return the file.
+    """
+    return path.read_bytes() if isinstance(path, RemoteFile) else path
+
+
+def list_remote_files(url: str) -> list[tuple[RemoteFile, PurePosixPath]]:
+    """List the files that a URL names, in the order in which a local folder's files come.
 
     Args:
         url: of a file, a folder (read at any depth) or a glob pattern.
-        wanted: of a file's or folder's name, whether it may hold a radiograph.
+
+    Returns:
+        Each file with its path relative to the folder, or to the literal part of the pattern.
+
+    Raises:
+        OSError: nothing is there, or the store cannot be listed; the message begins with the URL.
     """
-    own = PurePosixPath(url.rstrip("/")).name
     try:
         import fsspec
 
         store, root = fsspec.core.url_to_fs(url)
-        root = root.rstrip("/")
-        files, base = _list(store, root)
-    except FileNotFoundError:
-        yield Found(Remote(url), PurePosixPath(own), f"{url}: no such file or folder")
-        return
-    except Exception as error:  # noqa: BLE001 - each kind of store has exceptions of its own
-        reason = f"{url}: cannot be listed: {type(error).__name__}: {error}"
-        yield Found(Remote(url), PurePosixPath(own), reason)
-        return
-    empty = True
-    for path in sorted(files, key=_walking_order):
-        relative = PurePosixPath(path).relative_to(base)
-        if all(wanted(part) for part in relative.parts) and not path.endswith("/"):
-            empty = False
-            state = f"{files[path].get('size')} {_version(files[path])}"
-            yield Found(Remote(store.unstrip_protocol(path), state), relative)
-    if empty:
-        reason = "no file matches this pattern" if glob.has_magic(url) else "holds no files"
-        yield Found(Remote(url), PurePosixPath(own), f"{url}: {reason}")
+        files, base = _list(store, root.rstrip("/"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{url}: no such file or folder") from error
+    except Exception as error:  # each kind of store has exceptions of its own
+        raise OSError(f"{url}: cannot be listed: {type(error).__name__}: {error}") from error
+    return [
+        (
+            RemoteFile(store.unstrip_protocol(path), _listed_version(files[path])),
+            PurePosixPath(path).relative_to(base),
+        )
+        for path in sorted(files, key=_walking_order)
+        if not path.endswith("/")  # a placeholder of an empty folder
+    ]
 
 
 def _list(store: Any, root: str) -> tuple[dict[str, dict[str, Any]], str]:
-    """Listing by path of the files below or matching ``root``, and what paths are relative to."""
+    """Files below or matching ``root`` as path to listing entry, and the base of relative paths."""
     if glob.has_magic(root):
-        fixed = root[: re.search(r"[*?\[]", root).start()]  # type: ignore[union-attr]
+        literal = root[: re.search(r"[*?\[]", root).start()]  # type: ignore[union-attr]
         matches = store.glob(root, detail=True)
         files = {path: info for path, info in matches.items() if info["type"] == "file"}
         for path in set(matches) - set(files):
             files |= store.find(path, detail=True)
-        return files, fixed.rpartition("/")[0]
+        return files, literal.rpartition("/")[0]
     if store.isdir(root):
         return store.find(root, detail=True), root
     return {root: store.info(root)}, root.rpartition("/")[0]
 
 
 def _walking_order(path: str) -> tuple[tuple[bool, str], ...]:
-    """A folder's files come before its folders, each in alphabetical order."""
+    """Sort key that puts a folder's files before its folders, each in alphabetical order."""
     *folders, name = path.split("/")
     return (*((True, folder) for folder in folders), (False, name))
 
 
-def _version(info: dict[str, Any]) -> str:
-    return next((str(info[name]) for name in _VERSIONS if name in info), str(info.get("created")))
+def _listed_version(info: dict[str, Any]) -> str:
+    version = next((info[key] for key in _VERSION_KEYS if key in info), None)
+    return f"{info.get('size')} {version}"

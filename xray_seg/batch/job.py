@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._util.folder_lock import HIDDEN
 from ..models.model_folder import Model
 from .inputs import Input
 from .options import BatchOptions
@@ -14,9 +15,6 @@ from .options import BatchOptions
 if TYPE_CHECKING:
     from ..models.engines import Engine
     from ..segmenter import Segmenter
-
-#: Folder of a run's own files within the output folder.
-HIDDEN = ".xrayseg"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import atomic_path, file_sha256
+from .._util.folder_lock import HIDDEN
 from ..errors import OutputError
-from .job import HIDDEN
 from .journal import Journal
 from .options import BatchOptions, Shard, output_settings
 from .output_folder import journal_path, open_output_folder

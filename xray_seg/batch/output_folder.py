@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._util.folder_lock import alone
+from .._util.folder_lock import HIDDEN, lock_output_folder
 from ..outputs import FOLDERS
-from .job import HIDDEN
 from .journal import Journal
 
 
@@ -29,5 +28,8 @@ def open_output_folder(out: Path, run_suffix: str = "") -> Iterator[Journal]:
         OutputError: another run holds it.
         OSError: it cannot be made or written.
     """
-    with alone(out, run_suffix, FOLDERS), Journal(journal_path(out, run_suffix)) as journal:
+    with (
+        lock_output_folder(out, run_suffix, FOLDERS),
+        Journal(journal_path(out, run_suffix)) as journal,
+    ):
         yield journal

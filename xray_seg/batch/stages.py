@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .._util.remote import readable_source
 from ..errors import XraySegError
 from ..models.engines import Engine
 from ..outputs import encode_all
@@ -115,8 +116,7 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
     Raises:
         ReadError: it cannot be read as a radiograph.
     """
-    source = item.path if isinstance(item.path, Path) else item.path.read_bytes()
-    name = None if isinstance(item.path, Path) else str(item.path)
+    source, name = readable_source(item.path), str(item.path)
     radiograph = read(source, raw=options.raw, name=name, max_pixels=options.max_pixels)
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import file_sha256, is_temporary
+from .._util.folder_lock import HIDDEN
 from ..errors import OutputError
 from ..outputs import FOLDERS
-from .job import HIDDEN
 from .journal import Journal
 from .run_record import RunRecord
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ..._util.remote import Remote
+from ..._util.remote import InputPath
 from ...analysis.measurements import MEASURES, Measurements
 from ...analysis.quality import Quality
 from ...labels import ORGANS
@@ -39,7 +38,7 @@ Row = dict[str, Any]
 
 
 def done_row(
-    path: Path | Remote,
+    path: InputPath,
     labels: str,
     radiograph: Radiograph,
     measures: Measurements,
@@ -70,7 +69,7 @@ def done_row(
     return row | quality_cells(quality) | measured_cells(measures)
 
 
-def failed_row(path: Path | Remote, error: str, *, status: str = "failed") -> Row:
+def failed_row(path: InputPath, error: str, *, status: str = "failed") -> Row:
     """The row of an input without masks, with the reason on one line."""
     return {"input": str(path), "status": status, "error": " ".join(error.split())}
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..._util.files import write_bytes
+from ..._util.folder_lock import HIDDEN
 from ...errors import OutputError
 from ...outputs import OutputFile
-from ..job import HIDDEN
 from ..journal import Journal, Record
 from ..report.fragment import fragment_path
 

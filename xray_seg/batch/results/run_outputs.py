@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..._util.folder_lock import HIDDEN
 from ...outputs import merge_outputs
 from ...readers import ID_COLUMNS
-from ..job import HIDDEN
 from ..journal import Journal, Record
 from ..options import BatchOptions
 from ..report import write_report
