@@ -1,5 +1,7 @@
 """Training configurations: their checks, and the values of their open settings."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -84,3 +86,13 @@ def test_the_recorded_settings_make_a_configuration_again():
 def test_policies_are_returned_unchanged():
     for policy in ("float32", "mixed_bfloat16", "mixed_float16"):
         assert choose_policy(policy) == policy
+
+
+def test_building_the_first_network_of_a_process_logs_nothing():
+    code = (
+        "from xray_seg.training.build import build_model\n"
+        "from xray_seg.training.config import TrainingConfig\n"
+        "build_model(TrainingConfig(size=8, precision='float32'), 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .._util import tensorflow
 from ..errors import WeightsError
 from ..labels import CLASSES, ORGANS
 from ..models.losses import LOSSES
@@ -69,6 +70,7 @@ def build_model(config: TrainingConfig, steps: int) -> keras.Model:
         ValueError: there is no such network, or the size does not suit it.
         WeightsError: the initial weights are missing, altered, or of another network or size.
     """
+    tensorflow.keras()  # imported without its log messages
     network, size = network_and_size(config)
     policy = choose_policy(config.precision)
     model = build_network(network, size, policy, config.seed, config.dropout)

@@ -199,7 +199,7 @@ def _load(split: Split, config: TrainingConfig) -> tuple[Arrays, Arrays, Batch]:
 
 
 def _is_complete(rows: list[EpochRow], config: TrainingConfig) -> bool:
-    """Whether all epochs are done, or the validation accuracy has stopped to rise."""
+    """Whether all epochs are done, or the validation accuracy no longer rises."""
     if len(rows) >= config.epochs:
         return True
     return config.patience is not None and len(rows) - best_epoch(rows) >= config.patience
