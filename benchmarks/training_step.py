@@ -1,9 +1,9 @@
-"""Training as it is done, augmentation and all, beside bare Keras steps on arrays in memory.
+"""Compare training steps with augmentation to bare Keras steps on batches in memory.
 
     python benchmarks/training_step.py [--steps N] [--rounds N]
 
-One model takes both kinds of steps in turns. Prints their medians, the ratio, and the share of
-its time that training waited for a batch.
+One model takes both kinds of steps in alternating rounds. Prints the median time of each, their
+ratio, and the share of the time that training waited for batches.
 """
 
 from __future__ import annotations
@@ -16,43 +16,40 @@ import numpy as np
 
 from xray_seg._util import tensorflow
 from xray_seg.data.arrays import Arrays
-from xray_seg.training.config import RECIPES
+from xray_seg.training.build import build_model, resolve_config
+from xray_seg.training.config import TrainingConfig
 from xray_seg.training.loader import epoch_batches, phantom_arrays
-from xray_seg.training.trainer import build, choose_policy, train_epoch
+from xray_seg.training.trainer import train_epoch
 
 
 @click.command()
-@click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="A round.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=10, show_default=True, help="Steps per round."
+)
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--arch", default="inverted-net", show_default=True)
 @click.option("--size", default=128, show_default=True)
 def main(steps: int, rounds: int, arch: str, size: int) -> None:
-    """Measure and print."""
+    """Measure both kinds of steps and print the comparison."""
     tensorflow.keras()
-    recipe = replace(
-        RECIPES["standard"],
-        network=arch,
-        size=size,
-        steps=steps,
-        precision=choose_policy("auto"),
-    )
-    phantoms = phantom_arrays(recipe)
+    config = resolve_config(TrainingConfig(network=arch, size=size, steps=steps))
+    phantoms = phantom_arrays(config, size)
     none = Arrays(phantoms.images[:0], phantoms.fractions[:0])
-    model = build(recipe, steps)
-    batches = list(epoch_batches(none, phantoms, recipe, 0))
-    train_epoch(model, none, phantoms, replace(recipe, steps=2), 0)  # compile
-    bare, ours, waited = [], [], []
+    model = build_model(config, steps)
+    batches = list(epoch_batches(none, phantoms, config, 0))
+    train_epoch(model, none, phantoms, replace(config, steps=2), 0)  # compile
+    bare, full, waited = [], [], []
     for round_ in range(rounds):
-        began = time.perf_counter()
+        started = time.perf_counter()
         for batch in batches:
             model.train_on_batch(*batch, return_dict=True)
-        bare.append((time.perf_counter() - began) / steps)
-        row = train_epoch(model, none, phantoms, recipe, round_)
-        ours.append(row["seconds"] / steps)
+        bare.append((time.perf_counter() - started) / steps)
+        row = train_epoch(model, none, phantoms, config, round_)
+        full.append(row["seconds"] / steps)
         waited.append(row["waited"])
-    ratio = np.median(bare) / np.median(ours)
-    click.echo(f"{arch} at {size}, {recipe.precision}, batches of {recipe.batch_size}")
-    click.echo(f"bare Keras step {np.median(bare):.3f} s, training step {np.median(ours):.3f} s")
+    ratio = np.median(bare) / np.median(full)
+    click.echo(f"{arch} at {size}, {config.precision}, batches of {config.batch_size}")
+    click.echo(f"bare Keras step {np.median(bare):.3f} s, training step {np.median(full):.3f} s")
     click.echo(f"ratio {ratio:.3f}; waited for a batch {np.median(waited):.2%} of the time")
 
 

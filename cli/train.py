@@ -1,23 +1,27 @@
-"""``xrayseg train``"""
+"""``xrayseg train``: train a network on radiographs with masks."""
 
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..models.network import FILTERS
-from ..training.config import PHANTOM_POOL, RECIPES
+from ..labels import ORGANS
+from ..models.network import FILTERS, check_size
+from ..training.config import PHANTOM_POOL, TRAINING_CONFIGS
+from ..training.run_record import RECORD_FILE
+from . import console
+from .console import Bar
 from .options import positive, shard
 
 if TYPE_CHECKING:
-    from ..data.cases import Case
-    from ..data.splits import Split
-    from ..training.config import Recipe
+    from ..training.config import TrainingConfig
     from ..training.hosts import Hosts
+    from ..training.run import TrainingProgress
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -35,52 +39,89 @@ def _read_fold(
 
 
 @click.command()
-@click.option("--images", type=click.Path(path_type=Path), required=True, help="Radiographs.")
-@click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
+@click.option(
+    "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
+)
+@click.option(
+    "--masks", type=click.Path(path_type=Path), required=True, help="Folder of SCR masks."
+)
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--name", help="Of the weights; the run folder's name if not given.")
+@click.option("--name", help="Name of the weights. [name of the run folder]")
 @click.option(
     "--recipe",
-    type=click.Choice(list(RECIPES)),
+    type=click.Choice(list(TRAINING_CONFIGS)),
     default="standard",
     show_default=True,
-    help="This project's, or the 2019 study's. The options below change single parts of it.",
+    help="Training configuration: this project's (standard) or the 2019 study's (paper). The "
+    "options below change single settings.",
 )
-@click.option("--arch", "network", type=click.Choice(list(FILTERS)), help="[inverted-net]")
-@click.option("--size", type=click.IntRange(8), help="Grid side. [128]")
-@click.option("--epochs", type=click.IntRange(1), help="[50; of the study 1000 at most]")
-@click.option("--batch-size", type=click.IntRange(1), help="[4; of the study 32]")
-@click.option("--learning-rate", type=positive, metavar="NUMBER")
+@click.option(
+    "--arch",
+    "network",
+    type=click.Choice(list(FILTERS)),
+    help="Network. [that of --init, or inverted-net]",
+)
+@click.option("--size", type=click.IntRange(8), help="Side of the grid. [that of --init, or 128]")
+@click.option("--epochs", type=click.IntRange(1), help="Largest number of epochs. [50; paper 1000]")
+@click.option("--batch-size", type=click.IntRange(1), help="Cases per step. [4; paper 32]")
+@click.option("--learning-rate", type=positive, metavar="NUMBER", help="[0.0007; paper 1]")
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
     metavar="SHARE",
-    help="Of features, while training. [0.1; of U-Net 0.5]",
+    help="Share of features dropped. [0.1; unet 0.5]",
 )
 @click.option(
-    "--phantoms", type=click.IntRange(0, PHANTOM_POOL), help="Mixed into each epoch. [16; 0]"
+    "--phantoms",
+    type=click.IntRange(0, PHANTOM_POOL),
+    help="Synthetic cases mixed into each epoch. [16; paper 0]",
 )
-@click.option("--patience", type=click.IntRange(1), help="Stop early, keep the best. [none; 100]")
-@click.option("--precision", type=click.Choice(_PRECISIONS), help="[auto; of the study float32]")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Stop after this many epochs without a higher validation accuracy, and use the best "
+    "epoch's weights. [never; paper 100]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(_PRECISIONS),
+    help="Precision of the computation. [auto; paper float32]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the split, weights, dropout, order and augmentation.",
+)
 @click.option(
     "--fold", metavar="K/N", callback=_read_fold, help="Cross-validate: hold out fold K of N."
 )
-@click.option("--init", metavar="NAME|DIR", help="Weights to start from.")
-@click.option("--spacing", type=positive, metavar="MM", help="mm between mask pixels, for scores.")
+@click.option("--init", metavar="NAME|DIR", help="Initial weights. [random]")
 @click.option(
-    "--devices", type=click.IntRange(1), help="GPUs that share each batch, by JAX. [1, without JAX]"
+    "--spacing", type=positive, metavar="MM", help="mm between mask pixels, for distances."
+)
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    help="Number of GPUs that share each batch, with JAX. [1, without JAX]",
 )
 @click.option(
     "--host",
     type=shard,
     metavar="I/N",
-    help="This host is the I-th of N that share each batch, and run the same command. Each has "
-    "--devices GPUs.",
+    help="Train on N hosts that share each batch; this is host I. Run the same command on each. "
+    "--devices counts the GPUs of each host.",
 )
-@click.option("--coordinator", metavar="ADDRESS:PORT", help="The first host's; its port is free.")
-@click.option("--resume", is_flag=True, help="Go on from the run folder's last whole epoch.")
-@click.option("--finish", is_flag=True, help="Train no more: score and export what is there.")
+@click.option(
+    "--coordinator",
+    metavar="ADDRESS:PORT",
+    help="Address of the first host, with a port that is free there.",
+)
+@click.option("--resume", is_flag=True, help="Continue from the last complete epoch in --out.")
+@click.option(
+    "--finish", is_flag=True, help="Train no more: export and score what --out has so far."
+)
 def command(
     images: Path,
     masks: Path,
@@ -97,101 +138,104 @@ def command(
     finish: bool,
     **changes: Any,
 ) -> None:
-    """Train a network on radiographs with masks in the SCR layout.
+    """Train a network on radiographs with masks in the layout of SCR.
 
-    A seeded ninth of the cases validates. The run folder keeps a checkpoint and a line of
-    history per epoch, and in the end curves, examples, a table and OUT/model, which
-    `xrayseg batch --weights OUT/model` uses.
+    A ninth of the cases, chosen by the seed, is held out for validation. The run folder holds a
+    checkpoint and a history of the epochs, and at the end curves, examples, a table and
+    OUT/model, for `xrayseg batch --weights OUT/model`.
     """
-    from ..data.cases import find_cases
-    from ..models.network import check_size
-    from ..training.publish import release
-    from ..training.run_folder import RECORD_FILE, read_record
-    from ..training.trainer import choose_policy
-    from . import console
+    from ..training.run import train
     from .metrics import show
 
     hosts = _hosts(host, coordinator)
-    given = {key: value for key, value in changes.items() if value is not None}
     if precision is None and (resume or finish) and (out / RECORD_FILE).exists():
-        given["precision"] = read_record(out)["recipe"]["precision"]  # of another machine, maybe
-    elif precision is not None or recipe == "standard":
-        given["precision"] = choose_policy(precision or "auto")
-    chosen = replace(RECIPES[recipe], **given)
+        precision = "auto"  # that of the run
+    config = _config(recipe, {**changes, "precision": precision})
+    with ExitStack() as stack:
+        result = train(
+            images,
+            masks,
+            out,
+            config=config,
+            name=name,
+            fold=fold,
+            spacing=spacing,
+            devices=devices or (1 if host else None),
+            hosts=hosts,
+            resume=resume,
+            finish=finish,
+            on_progress=_Display(stack),
+        )
+    if result is None:  # the first host reports
+        return
+    if result.seen_before:
+        console.doubt(
+            f"{len(result.seen_before)} of the cases held out were used to train {config.init}: "
+            "their scores are too high. Start from it with the same --seed and --recipe, or hold "
+            "out other cases."
+        )
+    show(result.metrics)
+    console.say((out / "table.md").read_text())
+    console.say(f"Use it: xrayseg batch folder/ --weights {result.model} --out masks/")
+
+
+def _config(recipe: str, changes: dict[str, Any]) -> TrainingConfig:
+    """Apply the options that were given to a named configuration, and check network and size."""
+    from ..training.build import network_and_size
+
+    given = {key: value for key, value in changes.items() if value is not None}
+    config = replace(TRAINING_CONFIGS[recipe], **given)
     try:
-        check_size(chosen.network, chosen.size)
+        check_size(*network_and_size(config))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--size") from error
-    split = _split(find_cases(images, masks), recipe, fold, chosen.seed)
-    if hosts.first:
-        console.line(f"{len(split.train)} cases to train on, {len(split.validation)} to validate")
-    _train(out, split, chosen, devices or (1 if host else None), hosts, resume, finish)
-    if not hosts.first:
-        return
-    seen = read_record(out).get("held_out_but_trained_before")
-    if seen:
-        console.doubt(
-            f"{len(seen)} of the cases held out were trained on by {chosen.init}: the scores "
-            "flatter. Start from it with the same --seed and recipe, or hold out other cases."
-        )
-    with console.bar("scoring", len(split.validation)) as bar:
-        metrics = release(out, split, name or out.resolve().name, spacing, bar.move)
-    show(metrics)
-    console.say((out / "table.md").read_text())
-    console.say(f"Use it: xrayseg batch folder/ --weights {out / 'model'} --out masks/")
-
-
-def _split(cases: list[Case], recipe: str, fold: tuple[int, int] | None, seed: int) -> Split:
-    from ..data.splits import STUDY_SHARES, fold_cases, split_cases
-
-    if fold:
-        return fold_cases(cases, *fold, seed=seed)
-    if recipe == "paper":
-        validation, test = STUDY_SHARES
-        return split_cases(cases, seed=seed, validation=validation, test=test)
-    return split_cases(cases, seed=seed)
+    return config
 
 
 def _hosts(host: tuple[int, int] | None, coordinator: str | None) -> Hosts:
-    from ..training.hosts import ALONE, Hosts
+    from ..training.hosts import SINGLE_HOST, Hosts
 
     if host is None:
         if coordinator is not None:
-            raise click.UsageError("--coordinator needs --host, which of the hosts this one is")
-        return ALONE
+            raise click.UsageError("--coordinator needs --host I/N, the number of this host")
+        return SINGLE_HOST
     try:
         return Hosts(*host, coordinator or "")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--coordinator") from error
 
 
-def _train(
-    out: Path,
-    split: Split,
-    recipe: Recipe,
-    devices: int | None,
-    hosts: Hosts,
-    resume: bool,
-    finish: bool,
-) -> None:
-    from ..labels import ORGANS
-    from ..training.devices import train_on_devices
-    from ..training.trainer import train
-    from . import console
+class _Display:
+    """Show the progress of a training run: a bar for each stage, and a line for each epoch."""
 
-    with console.bar("training", recipe.epochs, quiet=not hosts.first) as bar:
+    def __init__(self, stack: ExitStack) -> None:
+        """Keep the open bar in a stack, which the caller closes."""
+        self.stack = stack
+        self.bar: Bar | None = None
 
-        def tell(row: dict[str, float]) -> None:
-            overlaps = {organ.name: row[f"val_jaccard_{organ.name}"] for organ in ORGANS}
-            dice = "  ".join(f"{name} {2 * j / (1 + j):.3f}" for name, j in overlaps.items())
-            note = f"loss {row['loss']:.3f}  {row['images_per_s']:.1f} images/s"
-            console.line(
-                f"epoch {row['epoch']:.0f}/{recipe.epochs}  {note}  validation: "
-                f"loss {row['val_loss']:.3f}  Dice {dice}"
-            )
-            bar.move(int(row["epoch"]), note)
-
-        if devices is None:
-            train(out, split, recipe, tell, resume, finish)
+    def __call__(self, progress: TrainingProgress) -> None:
+        """Show a state; 0 steps done start a new bar."""
+        if progress.done == 0 or self.bar is None:
+            self._start(progress)
+        elif progress.row:
+            note = f"loss {progress.row['loss']:.3f}  {progress.row['images_per_s']:.1f} images/s"
+            console.line(f"epoch {progress.done}/{progress.total}  {note}  {_scores(progress.row)}")
+            self.bar.move(progress.done, note)
         else:
-            train_on_devices(out, split, recipe, devices, tell, resume, finish, hosts)
+            self.bar.move(progress.done)
+
+    def _start(self, progress: TrainingProgress) -> None:
+        self.stack.close()
+        if progress.stage == "training":
+            split = progress.split
+            console.line(
+                f"{len(split.train)} cases to train on, {len(split.validation)} to validate"
+            )
+        self.bar = self.stack.enter_context(console.bar(progress.stage, progress.total))
+
+
+def _scores(row: dict[str, float]) -> str:
+    """The validation scores of an epoch, with Dice computed from Jaccard."""
+    overlaps = {organ.name: row[f"val_jaccard_{organ.name}"] for organ in ORGANS}
+    dice = "  ".join(f"{name} {2 * j / (1 + j):.3f}" for name, j in overlaps.items())
+    return f"validation: loss {row['val_loss']:.3f}  Dice {dice}"

@@ -1,4 +1,4 @@
-"""`xrayseg train` and `xrayseg evaluate`: their contract, and what they say to wrong input."""
+"""`xrayseg train` and `xrayseg evaluate`: outputs, exit statuses and messages."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,11 @@ import imagecodecs
 import numpy as np
 import pytest
 
+from helpers.tiny import TINY_CONFIG, tiny_network
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
+from xray_seg.serving.export import export
+from xray_seg.training.build import build_model
 
 ORGANS = ["clavicles", "heart", "lungs"]
 SCORES = ["dice", "jaccard", "assd_mm", "hd95_mm"]
@@ -21,8 +24,8 @@ def sample(tmp_path_factory):
     (folder / "images").mkdir()
     for number in range(1, 4):
         phantom = make_phantom(number, 128)
-        film = imagecodecs.png_encode((phantom.radiograph * 255).astype(np.uint8))
-        (folder / "images" / f"P{number}.png").write_bytes(film)
+        image = imagecodecs.png_encode((phantom.radiograph * 255).astype(np.uint8))
+        (folder / "images" / f"P{number}.png").write_bytes(image)
         for part, mask in phantom.masks.items():
             place = folder / "scr" / f"fold{2 - number % 2}" / "masks" / part
             place.mkdir(parents=True, exist_ok=True)
@@ -104,18 +107,18 @@ def test_a_part_without_any_case_is_an_error(sample, xrayseg):
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
 def test_folders_that_do_not_fit_together_are_one_helpful_line(sample, xrayseg, command):
-    def said(images, masks):
+    def message(images, masks):
         status, out, err = xrayseg(command, "--images", images, "--masks", masks, "-o", "out")
         assert (status, out) == (1, "")
         assert err.startswith("xrayseg: ")
         assert len(err.splitlines()) == 1
         return err
 
-    assert "gone: no such folder" in said("gone", sample / "scr")
-    assert "no 'left clavicle' masks" in said(sample / "images", sample / "images")
+    assert "gone: no such folder" in message("gone", sample / "scr")
+    assert "no 'left clavicle' masks" in message(sample / "images", sample / "images")
     Path("more").mkdir()
     Path("more/P9.png").write_bytes((sample / "images" / "P1.png").read_bytes())
-    assert "P9" in said("more", sample / "scr")
+    assert "P9" in message("more", sample / "scr")
     assert not Path("out").exists()
 
 
@@ -148,6 +151,45 @@ def test_wrong_training_options_are_status_2_with_a_helpful_line(sample, xrayseg
     assert (status, out) == (2, "")
     assert hint in err
     assert "Usage: xrayseg train" in err
+    assert not Path("run").exists()
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """A model folder of the network ``tiny``, which stays registered."""
+    with tiny_network():
+        folder = tmp_path_factory.mktemp("models") / "tiny"
+        yield export(build_model(TINY_CONFIG, 1), folder, "tiny", {})
+
+
+def test_training_takes_network_and_size_from_the_initial_weights(sample, xrayseg, tiny_model):
+    options = ["--epochs", "1", "--batch-size", "2", "--phantoms", "0", "--precision", "float32"]
+    status, out, err = xrayseg("train", *_data(sample), "-o", "run", *options, "--init", tiny_model)
+    assert status == 0, err
+    record = json.loads(Path("run/run.json").read_text())
+    assert (record["recipe"]["network"], record["recipe"]["size"]) == ("tiny", 16)
+    card = json.loads(Path("run/model/card.json").read_text())
+    assert (card["name"], card["network"], card["size"]) == ("run", "tiny", 16)
+    assert "2 cases to train on, 1 to validate" in err
+    assert "epoch 1/1  loss " in err
+    assert "Use it: xrayseg batch folder/ --weights run/model --out masks/" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arch", "unet"], "do not fit unet: these initial weights are of tiny"),
+        (["--size", "32"], "are for size 16, not 32; leave --size out"),
+        (["--recipe", "paper"], "do not fit inverted-net: these initial weights are of tiny"),
+    ],
+)
+def test_options_that_contradict_the_initial_weights_are_refused(
+    sample, xrayseg, tiny_model, options, message
+):
+    status, out, err = xrayseg("train", *_data(sample), "-o", "run", *options, "--init", tiny_model)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"xrayseg: {tiny_model}: ")
+    assert message in err
     assert not Path("run").exists()
 
 

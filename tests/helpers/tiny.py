@@ -10,10 +10,16 @@ import pytest
 from xray_seg.data.cases import find_cases
 from xray_seg.data.phantom import make_phantom
 from xray_seg.models import network
-from xray_seg.training.config import Recipe
+from xray_seg.training.config import TrainingConfig
 
-TINY_RECIPE = Recipe(
-    network="tiny", size=16, epochs=3, batch_size=2, learning_rate=0.01, phantoms=0
+TINY_CONFIG = TrainingConfig(
+    network="tiny",
+    size=16,
+    epochs=3,
+    batch_size=2,
+    learning_rate=0.01,
+    phantoms=0,
+    precision="float32",
 )
 
 PARTS = ("heart", "left clavicle", "left lung", "right clavicle", "right lung")

@@ -199,8 +199,8 @@ def test_a_flatbuffer_that_is_none_is_refused_by_path(model, tmp_path):
 def test_a_saved_model_without_the_signature_is_refused(model, tmp_path):
     tf = tensorflow()
     tf.saved_model.save(tf.Module(), str(tmp_path / "saved_model"))
+    changed = replace(model, folder=tmp_path)
     with pytest.raises(EngineError, match="no signature float32"):
-        changed = replace(model, folder=tmp_path)
         open_engine(changed, "saved-model", precision="float32", device="cpu")
 
 

@@ -1,4 +1,4 @@
-"""Two processes, as two hosts, train to the losses and weights of one; what goes wrong is said."""
+"""Training on two hosts, as two processes, gives the losses and weights of one; failures."""
 
 import csv
 import os
@@ -14,36 +14,37 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers.tiny import TINY_RECIPE, write_cases
+from helpers.tiny import TINY_CONFIG, write_cases
 from xray_seg.data.arrays import Arrays
 from xray_seg.data.splits import split_cases
 from xray_seg.errors import DatasetError, TrainingError
 from xray_seg.training import hosts
-from xray_seg.training.devices import train_on_devices
-from xray_seg.training.hosts import ALONE, Hosts, check_same, on_first, together
+from xray_seg.training.devices import fit_on_devices
+from xray_seg.training.hosts import SINGLE_HOST, Hosts, check_same, run_on_all, run_on_first
 from xray_seg.training.loader import epoch_batches
 
 KERAS = tuple(int(part) for part in version("keras").split(".")[:3])
 
-# One level of an InvertedNet: augmentation, dropout, normalisation and patience are all there.
+# One level of an InvertedNet, with augmentation, dropout, normalisation and patience.
 TRAIN = """
 import sys
-from xray_seg.data.cases import find_cases
 from xray_seg.data.splits import Split
-from xray_seg.training.devices import train_on_devices
+from xray_seg.data.cases import find_cases
+from xray_seg.training.devices import fit_on_devices
 from xray_seg.training.hosts import Hosts
 from xray_seg.models.network import FILTERS
-from xray_seg.training.config import Recipe
+from xray_seg.training.config import TrainingConfig
 
 FILTERS["tiny"] = (4,)
 if __name__ == "__main__":
     folder, out, index, count, coordinator, *resume = sys.argv[1:]
     cases = find_cases(f"{folder}/images", f"{folder}/scr")
     split = Split(tuple(cases[:8]), tuple(cases[8:]), 0)
-    recipe = Recipe("tiny", 16, epochs=6, batch_size=4, phantoms=0, learning_rate=2e-3, patience=6)
+    settings = dict(epochs=6, batch_size=4, phantoms=0, learning_rate=2e-3, patience=6)
+    config = TrainingConfig("tiny", 16, precision="float32", **settings)
     hosts = Hosts(int(index), int(count), coordinator)
-    tell = lambda row: print(f"epoch {row['epoch']:.0f}", flush=True)
-    train_on_devices(out, split, recipe, 1, tell, bool(resume), hosts=hosts)
+    show = lambda row: print(f"epoch {row['epoch']:.0f}", flush=True)
+    fit_on_devices(out, split, config, 1, on_epoch=show, resume=bool(resume), hosts=hosts)
 """
 
 
@@ -63,7 +64,7 @@ def place(tmp_path_factory):
 
 @contextmanager
 def started(place, run, count, *resume):
-    """A process per host; whatever is left of them in the end is killed."""
+    """Start a process per host; kill what is left of them at the end."""
     quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     environment = {**os.environ, "XLA_FLAGS": quick, "CUDA_VISIBLE_DEVICES": ""}
     command, address = [sys.executable, place / "train.py", place, place / run], free_address()
@@ -87,13 +88,13 @@ def started(place, run, count, *resume):
 
 
 def _kill(process):
-    """The process and those that it has started."""
-    with suppress(ProcessLookupError):  # it has ended, and they with it
+    """Kill a process and its children."""
+    with suppress(ProcessLookupError):  # all have ended
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def finished(processes):
-    """What each has printed, after it has ended well."""
+    """Return the lines printed by each process, after it ended with status 0."""
     printed = []
     for process in processes:
         out, err = process.communicate(timeout=120)
@@ -104,7 +105,7 @@ def finished(processes):
 
 @pytest.fixture(scope="module")
 def alone(place):
-    """The run folder of one host and device."""
+    """The run folder of a single host with one device."""
     with started(place, "alone", 1) as processes:
         finished(processes)
     return place / "alone"
@@ -135,8 +136,7 @@ late = pytest.mark.skipif(KERAS < (3, 15, 1), reason="the extra `devices` asks f
 
 
 @late
-@pytest.mark.slow
-def test_two_hosts_give_what_one_gives_even_when_one_dies_and_both_go_on(place, alone):
+def test_two_hosts_give_the_run_of_one_also_after_one_died_and_both_resumed(place, alone):
     pytest.importorskip("jax")
     with started(place, "both", 2) as (first, second):
         assert first.stdout.readline() == "epoch 1\n"
@@ -147,24 +147,23 @@ def test_two_hosts_give_what_one_gives_even_when_one_dies_and_both_go_on(place, 
         assert "go on with --resume on all of them" in err
     assert not (place / "both" / "weights.keras").exists()
     with started(place, "both", 2, "resume") as processes:
-        told, silent = finished(processes)
-    assert told[-1] == "epoch 6"
-    assert "epoch 1" not in told
-    assert silent == []
+        first, second = finished(processes)
+    assert first[-1] == "epoch 6"
+    assert "epoch 1" not in first
+    assert second == []
     assert_same_run(place / "both", alone)
 
 
-@pytest.mark.slow
-def test_hosts_that_do_not_come_are_waited_for_no_longer_than_said(tmp_path):
+def test_hosts_that_do_not_connect_are_an_error_after_the_wait(tmp_path):
     pytest.importorskip("jax")
     split = split_cases(write_cases(tmp_path, 4))
     waiting = Hosts(1, 2, free_address(), wait=1)
     with pytest.raises(TrainingError, match="not all of 2 hosts met there within 1 s"):
-        train_on_devices(tmp_path / "run", split, TINY_RECIPE, 1, hosts=waiting)
+        fit_on_devices(tmp_path / "run", split, TINY_CONFIG, 1, hosts=waiting)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_port_that_is_taken_is_said(tmp_path):
+def test_a_port_in_use_is_an_error(tmp_path):
     pytest.importorskip("jax")
     split = split_cases(write_cases(tmp_path, 4))
     with socket.socket() as other:
@@ -172,14 +171,14 @@ def test_a_port_that_is_taken_is_said(tmp_path):
         other.listen()
         there = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(TrainingError, match=f"{there}: hosts cannot meet there"):
-            train_on_devices(tmp_path / "run", split, TINY_RECIPE, 1, hosts=Hosts(1, 2, there))
+            fit_on_devices(tmp_path / "run", split, TINY_CONFIG, 1, hosts=Hosts(1, 2, there))
 
 
 def test_a_batch_that_hosts_cannot_share_is_refused(tmp_path):
     split = split_cases(write_cases(tmp_path, 4))
     three = Hosts(1, 3, "127.0.0.1:1")
     with pytest.raises(TrainingError, match=r"a batch of 2 .* by 1 devices on each of 3 hosts"):
-        train_on_devices(tmp_path / "run", split, TINY_RECIPE, 1, hosts=three)
+        fit_on_devices(tmp_path / "run", split, TINY_CONFIG, 1, hosts=three)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +192,7 @@ def test_a_batch_that_hosts_cannot_share_is_refused(tmp_path):
         ((1, 2, ":80"), "ADDRESS:PORT"),
     ],
 )
-def test_hosts_that_cannot_be_are_refused(wrong, said):
+def test_invalid_hosts_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Hosts(*wrong)
 
@@ -202,13 +201,13 @@ def test_the_hosts_shares_make_up_the_batch():
     random = np.random.default_rng(0)
     images = random.random((5, 32, 32), np.float32)
     fractions = random.integers(0, 255, (5, 32, 32, 4), np.uint8)
-    cases, recipe = Arrays(images, fractions), replace(TINY_RECIPE, batch_size=4, steps=3)
+    cases, config = Arrays(images, fractions), replace(TINY_CONFIG, batch_size=4, steps=3)
 
     def batches(host):
-        return list(epoch_batches(cases, cases, recipe, 1, host))
+        return list(epoch_batches(cases, cases, config, 1, hosts=host))
 
     shares = [batches(Hosts(index, 2, "a:1")) for index in (1, 2)]
-    for whole, *parts in zip(batches(ALONE), *shares, strict=True):
+    for whole, *parts in zip(batches(SINGLE_HOST), *shares, strict=True):
         for array, *pieces in zip(whole, *parts, strict=True):
             assert {len(piece) for piece in pieces} == {2}
             np.testing.assert_array_equal(np.concatenate(pieces), array)
@@ -216,11 +215,11 @@ def test_the_hosts_shares_make_up_the_batch():
 
 @pytest.fixture
 def other(monkeypatch):
-    """What a second host would say, in turn; and whether this one has left it."""
-    told = SimpleNamespace(says=[], left=False)
-    monkeypatch.setattr(hosts, "exchange", lambda _, value: [value, told.says.pop(0)])
-    monkeypatch.setattr(hosts, "leave", lambda _: setattr(told, "left", True))
-    return told
+    """Scripted messages of a second host, and whether this one has disconnected."""
+    other = SimpleNamespace(says=[], left=False)
+    monkeypatch.setattr(hosts, "exchange", lambda _, value: [value, other.says.pop(0)])
+    monkeypatch.setattr(hosts, "leave", lambda _: setattr(other, "left", True))
+    return other
 
 
 PAIR = Hosts(1, 2, "a:1")
@@ -232,21 +231,21 @@ def _fail():
 
 def test_an_error_on_one_host_ends_all(other):
     other.says = [None, "its disk is full", None]
-    assert together(PAIR, lambda: 7) == 7
+    assert run_on_all(PAIR, lambda: 7) == 7
     assert not other.left
     with pytest.raises(TrainingError, match="host 2 of 2: its disk is full"):
-        together(PAIR, lambda: 7)
+        run_on_all(PAIR, lambda: 7)
     assert other.left
     with pytest.raises(DatasetError, match="no masks"):
-        together(PAIR, _fail)
+        run_on_all(PAIR, _fail)
 
 
-def test_what_the_first_host_finds_holds_for_all(other):
+def test_all_hosts_get_the_result_of_the_first(other):
     other.says = [None, None]
-    assert on_first(PAIR, lambda: 7) == 7
+    assert run_on_first(PAIR, lambda: 7) == 7
 
 
-def test_hosts_that_were_given_different_things_are_told_in_what(other):
+def test_differences_between_hosts_are_named(other):
     facts = {"seed": 1, "split": ["a", "b"]}
     other.says = [{name: hosts._digest(value) for name, value in facts.items()}] * 2
     check_same(PAIR, facts, "give the same")
@@ -255,7 +254,7 @@ def test_hosts_that_were_given_different_things_are_told_in_what(other):
     assert other.left
 
 
-def test_alone_there_is_nobody_to_ask():
-    assert hosts.exchange(ALONE, {"loss": 0.1}) == [{"loss": 0.1}]
-    hosts.join(ALONE)
-    hosts.leave(ALONE)
+def test_a_single_host_exchanges_nothing():
+    assert hosts.exchange(SINGLE_HOST, {"loss": 0.1}) == [{"loss": 0.1}]
+    hosts.join(SINGLE_HOST)
+    hosts.leave(SINGLE_HOST)

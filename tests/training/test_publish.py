@@ -1,4 +1,4 @@
-"""From a finished run to a model folder that segments, with its report and its scores."""
+"""Publication of a finished run: model folder, report and scores."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from helpers.tiny import TINY_RECIPE, tiny_network, write_cases
+from helpers.tiny import TINY_CONFIG, tiny_network, write_cases
 from xray_seg._util import tensorflow
 from xray_seg.data.arrays import load_arrays
 from xray_seg.data.cases import read_truth
@@ -15,11 +15,11 @@ from xray_seg.data.splits import split_cases
 from xray_seg.errors import TrainingError
 from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.segmenter import Segmenter
-from xray_seg.training.loader import FINER, validation_batch
-from xray_seg.training.publish import release
+from xray_seg.training.loader import OVERSAMPLING, validation_batch
+from xray_seg.training.publish import publish
 from xray_seg.training.report import table
-from xray_seg.training.run_folder import read_history
-from xray_seg.training.trainer import train
+from xray_seg.training.run_record import read_history
+from xray_seg.training.trainer import fit
 
 
 @pytest.fixture(scope="module")
@@ -29,42 +29,39 @@ def split(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def released(split, tmp_path_factory):
-    """A run of two epochs, released where another model lay: (folder, metrics, numbers told)."""
-    folder, told = tmp_path_factory.mktemp("runs") / "run", []
+def published(split, tmp_path_factory):
+    """A run of two epochs, published over another model: (folder, metrics, numbers reported)."""
+    folder, done = tmp_path_factory.mktemp("runs") / "run", []
     with tiny_network(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-        train(folder, split, replace(TINY_RECIPE, epochs=2))
+        fit(folder, split, replace(TINY_CONFIG, epochs=2))
         (folder / "model").mkdir()
         (folder / "model" / "left over").touch()
-        metrics = release(folder, split, "own", tell=told.append)
-    return folder, metrics, told
+        metrics = publish(folder, split, "own", on_case=done.append)
+    return folder, metrics, done
 
 
-@pytest.mark.slow
-def test_the_released_model_is_whole_and_replaces_what_was_there(released):
-    model = load_model(released[0] / "model")
+def test_the_published_model_is_complete_and_replaces_what_was_there(published):
+    model = load_model(published[0] / "model")
     assert model.name == "own"
     assert model.size == 16
     assert model.card["network"] == "tiny"
     assert "research and education" in model.card["licence"]
 
 
-@pytest.mark.slow
-def test_its_weights_are_those_that_were_trained(released):
-    trained = tensorflow.keras().saving.load_model(released[0] / "weights.keras", compile=False)
-    found = read_variables(load_model(released[0] / "model"))
+def test_its_weights_are_those_that_were_trained(published):
+    trained = tensorflow.keras().saving.load_model(published[0] / "weights.keras", compile=False)
+    found = read_variables(load_model(published[0] / "model"))
     expected = trained.trainable_variables
     assert len(expected) > 10
     for value, variable in zip(found, expected, strict=False):
         np.testing.assert_array_equal(value, np.asarray(variable))
 
 
-@pytest.mark.slow
-def test_the_card_tells_how_the_weights_were_made(released, split):
-    folder, _, _ = released
+def test_the_card_records_how_the_weights_were_made(published, split):
+    folder, _, _ = published
     card = load_model(folder / "model").card
-    assert card["recipe"]["learning_rate"] == TINY_RECIPE.learning_rate
+    assert card["recipe"]["learning_rate"] == TINY_CONFIG.learning_rate
     assert card["split"]["validation"] == [case.name for case in split.validation]
     assert card["split"]["test"] == [case.name for case in split.test]
     assert card["epochs"] == len(card["history"]) == 2
@@ -74,10 +71,9 @@ def test_the_card_tells_how_the_weights_were_made(released, split):
     assert card["epochs_seconds"] == round(sum(row["seconds"] for row in rows))
 
 
-@pytest.mark.slow
-def test_the_scores_are_of_the_validation_cases_at_their_masks_size(released, split):
-    folder, metrics, told = released
-    assert told == [1, 2]
+def test_the_scores_are_of_the_validation_cases_at_their_masks_size(published, split):
+    folder, metrics, done = published
+    assert done == [1, 2]
     segmenter = Segmenter(folder / "model", engine="litert")
     right = [np.mean(segmenter(case.image).labels == read_truth(case)) for case in split.validation]
     assert metrics["accuracy"] == pytest.approx(np.mean(right))
@@ -88,32 +84,29 @@ def test_the_scores_are_of_the_validation_cases_at_their_masks_size(released, sp
     assert "cases" not in written
 
 
-@pytest.mark.slow
-def test_scores_on_the_grid_are_those_of_the_trained_network(released, split):
-    folder, _, _ = released
+def test_scores_on_the_grid_are_those_of_the_trained_network(published, split):
+    folder, _, _ = published
     model = tensorflow.keras().saving.load_model(folder / "weights.keras", compile=False)
     scores = json.loads((folder / "scores.json").read_text("utf-8"))
     assert scores == load_model(folder / "model").card["grid_scores"]
     for part in ("train", "validation", "test"):
-        arrays = load_arrays(getattr(split, part), TINY_RECIPE.size * FINER)
-        images, truth = validation_batch(arrays, TINY_RECIPE)
+        arrays = load_arrays(getattr(split, part), TINY_CONFIG.size * OVERSAMPLING)
+        images, truth = validation_batch(arrays)
         found = np.asarray(model(images, training=False))
         accuracy = np.mean(found.argmax(axis=-1) == truth.argmax(axis=-1))
         assert scores[f"{part}_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
-@pytest.mark.slow
-def test_curves_and_examples_are_pictures(released):
+def test_curves_and_examples_are_pictures(published):
     for name in ("curves.png", "examples.png"):
-        picture = imagecodecs.png_decode((released[0] / name).read_bytes())
+        picture = imagecodecs.png_decode((published[0] / name).read_bytes())
         assert picture.shape[0] > 200
         assert picture.std() > 5
 
 
-@pytest.mark.slow
-def test_the_table_on_disk_holds_the_scores_on_the_grid(released):
-    scores = json.loads((released[0] / "scores.json").read_text("utf-8"))
-    lines = (released[0] / "table.md").read_text("utf-8").splitlines()[2:]
+def test_the_table_on_disk_holds_the_scores_on_the_grid(published):
+    scores = json.loads((published[0] / "scores.json").read_text("utf-8"))
+    lines = (published[0] / "table.md").read_text("utf-8").splitlines()[2:]
     found = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert [row[0] for row in found] == ["train", "validation", "test"]
     for part, accuracy, _, loss, _ in found:
@@ -131,6 +124,6 @@ def test_the_table_sets_a_runs_scores_beside_the_studys():
     assert len(rows) == 4
 
 
-def test_a_folder_without_a_run_is_not_released(split, tmp_path):
+def test_a_folder_without_a_run_is_not_published(split, tmp_path):
     with pytest.raises(TrainingError, match="is not a run's record"):
-        release(tmp_path, split, "none")
+        publish(tmp_path, split, "none")

@@ -1,7 +1,7 @@
-"""Random changes of a case for training: a radiograph and its soft target bend together.
+"""Data augmentation: random geometric and intensity changes of a radiograph and its soft target.
 
-Meant to cover what other hospitals' films do that JSRT's do not: digital detectors' contrast,
-low-contrast exports, crops and borders, large hearts and small lungs, markers and text.
+The changes imitate radiographs unlike those of JSRT: contrast of digital detectors, low-contrast
+exports, crops and borders, large hearts and small lungs, markers and text.
 """
 
 from __future__ import annotations
@@ -19,137 +19,143 @@ if TYPE_CHECKING:
 
 Plane = npt.NDArray[np.float32]
 
-#: Recorded with a run, and raised when a case comes out otherwise than before.
+#: Recorded with a run; increase it when the same seed gives another result than before.
 REVISION = 3
 
-#: Share of the samples whose grey values are made to look like another hospital's.
-FOREIGN_SHARE = 0.7
+#: Share of the samples whose intensities are changed too.
+INTENSITY_SHARE = 0.7
 
-#: Nodes along a side of the coarse grid of random local shifts.
-_BEND_NODES = 6
+#: Nodes along each side of the coarse grid of random displacements.
+_DEFORMATION_NODES = 6
 
 
 def augment(
     image: Plane, fractions: npt.NDArray[np.uint8], size: int, random: Generator
 ) -> tuple[Plane, Plane]:
-    """A changed copy of a case on the network's grid.
+    """Return an augmented copy of a case on the network's grid.
 
     Args:
-        image: (H, H) float32 in [0, 1]; best twice as fine as ``size``.
+        image: (H, H) float32 in [0, 1]; H should be twice ``size``.
         fractions: (H, H, 4) uint8 class shares in 255ths.
-        size: side of the result.
-        random: source of all choices.
+        size: side S of the result.
+        random: source of all random numbers.
 
     Returns:
-        (size, size) float32 image in [0, 1] and (size, size, 4) float32 soft target.
+        (S, S) float32 image in [0, 1] and (S, S, 4) float32 soft target whose classes sum to 1.
     """
     from ..kernels import warp
 
-    places = _identity(size, image.shape[0])
-    places = _affine(places, image.shape[0], random)
-    places = _bend(places, image.shape[0], random)
-    places = _bulge(places, fractions, random)  # last: where the heart is, in source pixels
-    bent, target = warp(image, fractions, places, 0.0 if random.random() < 0.8 else random.random())
-    if random.random() < FOREIGN_SHARE:
-        bent = _veil(bent, target, random)
-        bent = _expose(bent, random)
-        bent = _degrade(bent, random)
-        _occlude(bent, random)
-    normalise(bent, inverted=False)
-    return bent, target
+    positions = _identity(size, image.shape[0])
+    positions = _affine(positions, image.shape[0], random)
+    positions = _deform(positions, image.shape[0], random)
+    positions = _scale_heart(positions, fractions, random)  # last: needs source coordinates
+    border = 0.0 if random.random() < 0.8 else random.random()
+    warped, target = warp(image, fractions, positions, border)
+    if random.random() < INTENSITY_SHARE:
+        warped = _add_opacities(warped, target, random)
+        warped = _change_contrast(warped, random)
+        warped = _degrade(warped, random)
+        _add_artefacts(warped, random)
+    normalise(warped, inverted=False)
+    return warped, target
 
 
 def augment_as_study(
     image: Plane, fractions: npt.NDArray[np.uint8], size: int, random: Generator
 ) -> tuple[Plane, Plane]:
-    """The 2019 study's changes: zoom by 1 %, turn by 10 degrees, mirror, turn upside down.
+    """Augment a case as the 2019 study did: zoom by 1 %, rotation by 10 degrees, both flips.
 
-    Arguments and result as of ``augment``.
+    Arguments and result are those of ``augment``.
     """
     from ..kernels import warp
 
-    turn = np.deg2rad(random.uniform(-10, 10))
-    cos, sin = np.cos(turn), np.sin(turn)
-    mirror = random.choice([-1, 1], 2)[:, None]
-    matrix = np.array([[cos, -sin], [sin, cos]]) * random.uniform(0.99, 1.01, 2)[:, None] * mirror
+    angle = np.deg2rad(random.uniform(-10, 10))
+    cos, sin = np.cos(angle), np.sin(angle)
+    flips = random.choice([-1, 1], 2)[:, None]
+    matrix = np.array([[cos, -sin], [sin, cos]]) * random.uniform(0.99, 1.01, 2)[:, None] * flips
     centre = (image.shape[0] - 1) / 2
-    places = (_identity(size, image.shape[0]) - centre) @ matrix.T + centre
-    # As Keras' generator did: what lies outside repeats the border.
-    places = places.clip(0, image.shape[0] - 1).astype(np.float32)
-    bent, target = warp(image, fractions, places)
-    normalise(bent, inverted=False)
-    return bent, target
+    positions = (_identity(size, image.shape[0]) - centre) @ matrix.T + centre
+    # Positions outside the image take the border's pixels, as in Keras' ImageDataGenerator.
+    positions = positions.clip(0, image.shape[0] - 1).astype(np.float32)
+    warped, target = warp(image, fractions, positions)
+    normalise(warped, inverted=False)
+    return warped, target
 
 
-#: By the names that Recipe.augmentation takes.
+#: Augmentations by the names that ``TrainingConfig.augmentation`` takes.
 AUGMENTATIONS = {"full": augment, "study": augment_as_study}
 
 
-def unchanged(image: Plane, fractions: npt.NDArray[np.uint8], size: int) -> tuple[Plane, Plane]:
-    """A case on the network's grid as inference sees it, in the form that augment returns."""
+def resample(image: Plane, fractions: npt.NDArray[np.uint8], size: int) -> tuple[Plane, Plane]:
+    """Resample a case to the network's grid without augmentation, as in inference.
+
+    Arguments and result are those of ``augment``.
+    """
     from ..kernels import warp
 
-    plain, target = warp(image, fractions, _identity(size, image.shape[0]))
-    normalise(plain, inverted=False)
-    return plain, target
+    resampled, target = warp(image, fractions, _identity(size, image.shape[0]))
+    normalise(resampled, inverted=False)
+    return resampled, target
 
 
 def _identity(size: int, source: int) -> Plane:
-    """(2 size, 2 size, 2) places of two samples a pixel and axis, in source pixels."""
+    """Return (2 size, 2 size, 2) sampling positions in source pixels: two per pixel and axis."""
     axis = (np.arange(2 * size, dtype=np.float32) + 0.5) * (source / (2 * size)) - 0.5
     return np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
 
 
-def _affine(places: Plane, source: int, random: Generator) -> Plane:
-    """Turn, zoom, stretch, shear and shift about the centre."""
-    turn = np.deg2rad(np.clip(random.normal(0, 6), -18, 18))
+def _affine(positions: Plane, source: int, random: Generator) -> Plane:
+    """Rotate, zoom, stretch and shear about the centre, and shift."""
+    angle = np.deg2rad(np.clip(random.normal(0, 6), -18, 18))
     zoom = np.exp(random.normal(0, 0.1)) if random.random() < 0.75 else random.uniform(0.62, 1.4)
     stretch = np.exp(random.normal(0, 0.05))
-    cos, sin, shear = np.cos(turn), np.sin(turn), random.normal(0, 0.04)
+    cos, sin, shear = np.cos(angle), np.sin(angle), random.normal(0, 0.04)
     matrix = np.array([[cos, -sin + shear], [sin, cos]]) * [[zoom * stretch], [zoom / stretch]]
     centre = (source - 1) / 2
     shift = random.normal(0, 0.035, 2) * source
-    if zoom < 0.9 and random.random() < 0.5:  # cut off more on one side than on the other
+    if zoom < 0.9 and random.random() < 0.5:  # crop more on one side than on the other
         shift += random.uniform(-0.5, 0.5, 2) * (1 - zoom) * source
-    return ((places - centre) @ matrix.T + centre + shift).astype(np.float32)
+    return ((positions - centre) @ matrix.T + centre + shift).astype(np.float32)
 
 
-def _bend(places: Plane, source: int, random: Generator) -> Plane:
-    """Shift smoothly and locally by up to a few per cent of the side."""
+def _deform(positions: Plane, source: int, random: Generator) -> Plane:
+    """Add a smooth random displacement of up to a few per cent of the side, in place."""
     from scipy import ndimage
 
     from ..kernels import upsample_plane
 
-    # Bounded, so that nothing is folded over.
+    # Limited so that the displacement never folds the image.
     strength = min(abs(random.normal(0, 0.018)), 0.03) * source
-    nodes = random.standard_normal((2, _BEND_NODES, _BEND_NODES)).clip(-2, 2)
-    side = places.shape[0] // 4  # smooth enough to be interpolated linearly from here on
-    bends = [ndimage.zoom(axis, side / _BEND_NODES, order=3, mode="nearest") for axis in nodes]
-    for axis, bend in enumerate(bends):
-        fine = upsample_plane(bend.astype(np.float32), places.shape[:2])
-        places[..., axis] += np.float32(strength) * fine
-    return places
+    nodes = random.standard_normal((2, _DEFORMATION_NODES, _DEFORMATION_NODES)).clip(-2, 2)
+    # Cubic up to a quarter of the resolution, then linear, which is faster.
+    side = positions.shape[0] // 4
+    zoom = side / _DEFORMATION_NODES
+    coarse = [ndimage.zoom(axis, zoom, order=3, mode="nearest") for axis in nodes]
+    for axis, displacement in enumerate(coarse):
+        fine = upsample_plane(displacement.astype(np.float32), positions.shape[:2])
+        positions[..., axis] += np.float32(strength) * fine
+    return positions
 
 
-def _bulge(places: Plane, fractions: npt.NDArray[np.uint8], random: Generator) -> Plane:
-    """Sometimes swell or shrink the surroundings of the heart."""
+def _scale_heart(positions: Plane, fractions: npt.NDArray[np.uint8], random: Generator) -> Plane:
+    """Enlarge or shrink the region around the heart, in 35 % of the cases."""
     if random.random() > 0.35:
-        return places
+        return positions
     share = fractions[::4, ::4, HEART.label].astype(np.float32)
     total = share.sum()
     if not total:
-        return places
+        return positions
     rows, columns = np.indices(share.shape)
     centre = np.array([(rows * share).sum(), (columns * share).sum()]) / total * 4
-    reach = random.uniform(0.12, 0.2) * fractions.shape[0]
-    offset = places - centre.astype(np.float32)
-    near = np.exp(-(offset**2).sum(axis=-1, keepdims=True) / (2 * reach**2))
-    swell = random.uniform(-0.2, 0.32)
-    return (places - np.float32(swell) * near * offset).astype(np.float32)
+    radius = random.uniform(0.12, 0.2) * fractions.shape[0]
+    offset = positions - centre.astype(np.float32)
+    weight = np.exp(-(offset**2).sum(axis=-1, keepdims=True) / (2 * radius**2))
+    strength = random.uniform(-0.2, 0.32)
+    return (positions - np.float32(strength) * weight * offset).astype(np.float32)
 
 
-def _veil(image: Plane, target: Plane, random: Generator) -> Plane:
-    """Sometimes a soft opacity in a lung, as infiltrates and effusions make."""
+def _add_opacities(image: Plane, target: Plane, random: Generator) -> Plane:
+    """Add soft opacities to the lungs, like infiltrates and effusions, in 15 % of the cases."""
     if random.random() > 0.15:
         return image
     rows, columns = np.nonzero(target[..., LUNGS.label] > 0.5)
@@ -158,77 +164,82 @@ def _veil(image: Plane, target: Plane, random: Generator) -> Plane:
     axis = np.arange(len(image), dtype=np.float32)
     image = image.copy()
     for _ in range(random.integers(1, 4)):
-        place = random.integers(len(rows))
-        tall, wide = random.uniform(0.02, 0.1, 2) * len(image)
+        centre = random.integers(len(rows))
+        height, width = random.uniform(0.02, 0.1, 2) * len(image)
         spot = np.exp(
-            -(((axis[:, None] - rows[place]) / tall) ** 2) - ((axis - columns[place]) / wide) ** 2
+            -(((axis[:, None] - rows[centre]) / height) ** 2)
+            - ((axis - columns[centre]) / width) ** 2
         )
         image += np.float32(random.uniform(0.1, 0.4)) * spot
     return image
 
 
-def _expose(image: Plane, random: Generator) -> Plane:
-    """Another detector, tube voltage or window: gamma, sigmoid, uneven light, local contrast."""
+def _change_contrast(image: Plane, random: Generator) -> Plane:
+    """Imitate other detectors, tube voltages and windows.
+
+    Applies a gamma curve, and at random a sigmoid curve, an intensity gradient and a local
+    contrast enhancement; then stretches the result to [0, 1] between two percentiles.
+    """
     from scipy import ndimage
 
     size = image.shape[0]
     image = np.clip(image, 0, 1) ** np.float32(np.exp(random.normal(0, 0.35)))
     if random.random() < 0.3:
-        middle, steep = random.uniform(0.35, 0.65), random.uniform(3, 9)
-        image = 1 / (1 + np.exp(-steep * (image - np.float32(middle))))
+        middle, slope = random.uniform(0.35, 0.65), random.uniform(3, 9)
+        image = 1 / (1 + np.exp(-slope * (image - np.float32(middle))))
     if random.random() < 0.4:
-        slope = random.normal(0, 0.2, 2)
+        gradient = random.normal(0, 0.2, 2)
         axis = np.linspace(-0.5, 0.5, size, dtype=np.float32)
-        image = image + axis[:, None] * slope[0] + axis * slope[1]
+        image = image + axis[:, None] * gradient[0] + axis * gradient[1]
     if random.random() < 0.3:
-        local = ndimage.gaussian_filter(image, size * random.uniform(0.02, 0.12))
-        image = image - random.uniform(0.2, 0.8) * local
-    tails = (4, 6) if random.random() < 0.8 else (25, 25)  # sometimes a narrow window
-    shares = random.uniform(0, tails[0]), 100 - random.uniform(0, tails[1])
-    low, high = np.percentile(image, shares)
+        local_mean = ndimage.gaussian_filter(image, size * random.uniform(0.02, 0.12))
+        image = image - random.uniform(0.2, 0.8) * local_mean
+    tails = (4, 6) if random.random() < 0.8 else (25, 25)  # 25 % makes a narrow window
+    window = random.uniform(0, tails[0]), 100 - random.uniform(0, tails[1])
+    low, high = np.percentile(image, window)
     return np.clip((image - low) / max(high - low, 1e-3), 0, 1).astype(np.float32)
 
 
 def _degrade(image: Plane, random: Generator) -> Plane:
-    """Blur or sharpen, grain, few grey levels."""
+    """Blur or sharpen, add noise, and reduce the number of grey levels, each at random."""
     from scipy import ndimage
 
     chance = random.random()
     if chance < 0.25:
-        # In shares of the side: a thumbnail is as blurred on a fine grid as on a coarse one.
+        # The widths are shares of the side, so that blur does not depend on the grid.
         image = ndimage.gaussian_filter(image, random.uniform(0.002, 0.009) * len(image))
     elif chance < 0.4:
-        soft = ndimage.gaussian_filter(image, random.uniform(0.004, 0.01) * len(image))
-        image = image + random.uniform(0.3, 1.5) * (image - soft)
+        blurred = ndimage.gaussian_filter(image, random.uniform(0.004, 0.01) * len(image))
+        image = image + random.uniform(0.3, 1.5) * (image - blurred)
     if random.random() < 0.35:
-        image = image + _grain(len(image), random)
+        image = image + _noise(len(image), random)
     if random.random() < 0.15:
         levels = random.integers(12, 64)
         image = (np.round(image * levels) / levels).astype(np.float32)
     return image.astype(np.float32)
 
 
-def _grain(size: int, random: Generator) -> Plane:
-    """Noise, white or clumped as films and low doses have it."""
+def _noise(size: int, random: Generator) -> Plane:
+    """Return (size, size) noise: white, or correlated between neighbouring pixels."""
     from scipy import ndimage
 
-    grain = random.standard_normal((size, size), np.float32)
+    noise = random.standard_normal((size, size), np.float32)
     if random.random() < 0.6:
-        return random.uniform(0, 0.07) * grain
-    grain = ndimage.gaussian_filter(grain, random.uniform(0.4, 1.6))
-    return random.uniform(0, 0.045) / grain.std() * grain
+        return random.uniform(0, 0.07) * noise
+    noise = ndimage.gaussian_filter(noise, random.uniform(0.4, 1.6))
+    return random.uniform(0, 0.045) / noise.std() * noise
 
 
-def _occlude(image: Plane, random: Generator) -> None:
-    """Draw label blocks, lines of text, wires, collimator borders and letterbox bars, in place."""
+def _add_artefacts(image: Plane, random: Generator) -> None:
+    """Draw labels, text, wires, collimator borders and letterbox bars, each at random, in place."""
     size = len(image)
     if random.random() < 0.4:
         for _ in range(random.integers(1, 4)):
-            tall, wide = (random.uniform(0.03, 0.16, 2) * size).astype(int) + 1
-            _place(image, np.full((tall, wide), random.choice([0, 1, random.random()])), random)
+            height, width = (random.uniform(0.03, 0.16, 2) * size).astype(int) + 1
+            _paste(image, np.full((height, width), random.choice([0, 1, random.random()])), random)
     if random.random() < 0.25:
         for _ in range(random.integers(1, 4)):
-            _place(image, _text(size, random), random)
+            _paste(image, _text(size, random), random)
     if random.random() < 0.2:
         _draw_wire(image, random)
     if random.random() < 0.15:
@@ -236,41 +247,41 @@ def _occlude(image: Plane, random: Generator) -> None:
         np.rot90(image, int(random.integers(0, 4)))[:edge] = random.choice([0, 1])
     if random.random() < 0.1:
         edge = int(random.uniform(0.02, 0.2) * size) + 1
-        turned = np.rot90(image, int(random.integers(0, 2)))
-        turned[:edge] = turned[-edge:] = 0
+        rotated = np.rot90(image, int(random.integers(0, 2)))
+        rotated[:edge] = rotated[-edge:] = 0
 
 
-def _place(image: Plane, patch: npt.NDArray[Any], random: Generator) -> None:
-    """Lay a patch somewhere on the image; where it is not a number, the image shows."""
-    tall, wide = patch.shape
-    top, left = (random.integers(0, max(1, len(image) - side)) for side in (tall, wide))
-    under = image[top : top + tall, left : left + wide]
-    patch = patch[: under.shape[0], : under.shape[1]]
-    np.copyto(under, patch, where=~np.isnan(patch), casting="same_kind")
+def _paste(image: Plane, patch: npt.NDArray[Any], random: Generator) -> None:
+    """Copy a patch to a random position, in place; pixels that are NaN are transparent."""
+    height, width = patch.shape
+    top, left = (random.integers(0, max(1, len(image) - side)) for side in (height, width))
+    region = image[top : top + height, left : left + width]
+    patch = patch[: region.shape[0], : region.shape[1]]
+    np.copyto(region, patch, where=~np.isnan(patch), casting="same_kind")
 
 
 def _text(size: int, random: Generator) -> npt.NDArray[Any]:
-    """A line of made-up letters of 5 x 4 dots, white or black, with or without a ground."""
+    """Return a line of random letters of 5 x 4 dots, black or white, with or without background."""
     letters = random.integers(2, 16)
     dots = random.random((5, 5 * letters)) < 0.55
     dots[:, 4::5] = False  # between letters
     ink = float(random.integers(0, 2))
-    ground = 1 - ink if random.random() < 0.3 else np.nan
+    background = 1 - ink if random.random() < 0.3 else np.nan
     scale = max(1, round(random.uniform(0.003, 0.012) * size))
-    return np.kron(np.where(dots, ink, ground), np.ones((scale, scale)))
+    return np.kron(np.where(dots, ink, background), np.ones((scale, scale)))
 
 
 def _draw_wire(image: Plane, random: Generator) -> None:
-    """A straight bright line, as thick on a fine grid as on a coarse one."""
+    """Draw a straight bright line in place; its width is a share of the side."""
     size = len(image)
-    place = random.uniform(0, size, 2)
+    start = random.uniform(0, size, 2)
     step = random.normal(0, 1, 2)
     step /= np.hypot(*step) + 1e-6
-    line = place + np.outer(np.arange(random.integers(size // 12, size)), step)
+    line = start + np.outer(np.arange(random.integers(size // 12, size)), step)
     value = random.uniform(0.5, 1)
-    thick = max(1, size // 128)
-    for row in range(thick):
-        for column in range(thick):
+    width = max(1, size // 128)
+    for row in range(width):
+        for column in range(width):
             rows, columns = (line + np.array([row, column])).astype(int).T
             inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
             image[rows[inside], columns[inside]] = value

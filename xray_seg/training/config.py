@@ -1,41 +1,65 @@
-"""What decides what a training run gives, besides its cases."""
+"""Training configuration: every setting of a training run except its cases."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
-#: Different phantoms that a run can draw on.
+from ..data.splits import STUDY_SHARES, VALIDATION_SHARE
+
+#: Number of synthetic cases from which each epoch draws its share.
 PHANTOM_POOL = 48
+
+#: Network and grid side of a run that names neither them nor initial weights.
+DEFAULT_NETWORK, DEFAULT_SIZE = "inverted-net", 128
+
+#: Settings that take one of a few names.
+_CHOICES = {
+    "optimizer": ("adamw", "adadelta"),
+    "loss": ("soft-dice", "pixel-dice"),
+    "augmentation": ("full", "study"),
+    "precision": ("auto", "float32", "bfloat16", "mixed_bfloat16", "mixed_float16"),
+}
+#: Settings that must be above 0 where they are not None.
+_POSITIVE = ("size", "epochs", "batch_size", "steps", "learning_rate", "patience")
+#: Not recorded: a run's record lists the cases of each part by name.
+_UNRECORDED = ("validation_share", "test_share")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All choices of a run; it is recorded with the run and in the card of its weights.
+class TrainingConfig:
+    """Settings of a training run, recorded in ``run.json`` and in the card of its weights.
 
     Attributes:
-        network: one of network.FILTERS.
-        size: side of the network's grid.
-        epochs: how many at most.
-        batch_size: cases a step.
-        steps: steps an epoch, of cases drawn at random; None to take each case once.
-        optimizer: ``adamw``, with a warm-up to ``learning_rate`` and a cosine down to 0, or
-            ``adadelta``, at ``learning_rate`` throughout.
-        learning_rate: the optimizer's peak.
-        warmup_epochs: AdamW's; a fifth of the epochs at most.
-        weight_decay: AdamW's.
-        dropout: share of features dropped; None for the network's own.
-        loss: ``soft-dice``, see losses.soft_dice_cross_entropy, or ``pixel-dice``, the study's.
-        augmentation: ``full``, see augmentation.augment, or ``study``, the study's.
+        network: a name in ``models.network.FILTERS``; None for the network of ``init``, or
+            DEFAULT_NETWORK.
+        size: side of the network's input grid in pixels; None for that of ``init``, or
+            DEFAULT_SIZE.
+        epochs: largest number of epochs.
+        batch_size: cases per step, over all devices and hosts.
+        steps: steps per epoch, with cases drawn at random; None to use each case once.
+        optimizer: ``adamw`` (linear warm-up to ``learning_rate``, then cosine decay to 0) or
+            ``adadelta`` (constant ``learning_rate``).
+        learning_rate: peak learning rate.
+        warmup_epochs: length of AdamW's warm-up, limited to a fifth of ``epochs``.
+        weight_decay: weight decay of AdamW.
+        dropout: share of features dropped, in [0, 1); None for the network's default.
+        loss: ``soft-dice`` (``losses.soft_dice_cross_entropy``) or ``pixel-dice`` (the loss of
+            the 2019 study).
+        augmentation: ``full`` (``augmentation.augment``) or ``study`` (that of the 2019 study).
         phantoms: synthetic cases mixed into each epoch, 0 to PHANTOM_POOL.
-        patience: stop after so many epochs without a better validation accuracy, and keep the
-            weights of the best; None to run all epochs and keep the last weights.
-        precision: Keras dtype policy of the steps; variables stay float32.
-        seed: of weights, dropout, order and augmentation.
-        init: weights to start from, a shipped model's name or a model folder; None for fresh ones.
+        patience: stop after this many epochs without a higher validation accuracy and return the
+            best epoch's weights; None to run all epochs and return the last weights.
+        precision: ``float32``, ``bfloat16`` or a Keras dtype policy; ``auto`` for bfloat16 where
+            the hardware computes in it, else float32. Variables are always float32.
+        seed: seed of the split, initial weights, dropout, case order and augmentation.
+        init: initial weights: a shipped model's name or a model folder; None for random ones.
+        validation_share: share of the cases held out for validation, unless a fold is given.
+        test_share: share of the cases held out for testing, unless a fold is given.
     """
 
-    network: str = "inverted-net"
-    size: int = 128
+    network: str | None = None
+    size: int | None = None
     epochs: int = 50
     batch_size: int = 4
     steps: int | None = None
@@ -48,21 +72,49 @@ class Recipe:
     augmentation: str = "full"
     phantoms: int = 16
     patience: int | None = None
-    precision: str = "float32"
+    precision: str = "auto"
     seed: int = 0
     init: str | None = None
+    validation_share: float = VALIDATION_SHARE
+    test_share: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for more phantoms than there are."""
+        """Check the settings.
+
+        Raises:
+            ValueError: a setting is out of range or not one of the names it can take.
+        """
         if not 0 <= self.phantoms <= PHANTOM_POOL:
             raise ValueError(f"phantoms must be 0 to {PHANTOM_POOL}, not {self.phantoms}")
+        for setting in _POSITIVE:
+            value = getattr(self, setting)
+            if value is not None and not value > 0:
+                raise ValueError(f"{setting} must be above 0, not {value}")
+        for setting, choices in _CHOICES.items():
+            if getattr(self, setting) not in choices:
+                raise ValueError(
+                    f"{setting} must be one of {', '.join(choices)}, not {getattr(self, setting)!r}"
+                )
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the settings as ``run.json`` and model cards hold them under ``recipe``.
+
+        ``validation_share`` and ``test_share`` are left out, since the record lists the cases of
+        each part by name.
+        """
+        return {key: value for key, value in asdict(self).items() if key not in _UNRECORDED}
 
 
-#: By the names that ``xrayseg train --recipe`` takes.
-RECIPES = {
-    "standard": Recipe(),
-    # The 2019 study's, to the letter; Keras 3's own default for AdaDelta would be 0.001.
-    "paper": Recipe(
+#: This project's own configuration.
+STANDARD = TrainingConfig()
+
+#: Configurations by the names that ``xrayseg train --recipe`` takes.
+TRAINING_CONFIGS = {
+    "standard": STANDARD,
+    # The configuration of the 2019 study. Keras 3's default rate for AdaDelta would be 0.001.
+    "paper": TrainingConfig(
+        network="inverted-net",
+        size=128,
         epochs=1000,
         batch_size=32,
         steps=10,
@@ -72,5 +124,8 @@ RECIPES = {
         augmentation="study",
         phantoms=0,
         patience=100,
+        precision="float32",
+        validation_share=STUDY_SHARES[0],
+        test_share=STUDY_SHARES[1],
     ),
 }

@@ -1,8 +1,9 @@
-"""Training on several devices, of one host or several, through Keras' distribution API on JAX.
+"""Training on several devices, of one host or several, with Keras' distribution API on JAX.
 
-The batch is split between the devices, each with its own copy of the weights. JAX compiles the step
-for all of them as one program over the whole batch, normalisation included, so that a run gives
-what it gives on one device, to rounding. Keras has one backend a process: training has its own.
+Each device holds a copy of the weights and computes a share of every batch. JAX compiles the step
+of all devices as one program over the whole batch, batch normalisation included, so the results
+equal those of a single device up to rounding. Keras has one backend per process: training with JAX
+runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -18,86 +19,106 @@ from typing import Any
 
 from ..data.splits import Split
 from ..errors import TrainingError, XraySegError
-from .config import Recipe
-from .hosts import ALONE, Hosts, check_same, join, leave, lost, not_met
-from .run_folder import Row
+from .config import TrainingConfig
+from .hosts import (
+    SINGLE_HOST,
+    Hosts,
+    check_same,
+    connection_error,
+    join,
+    leave,
+    lost_host_error,
+)
+from .run_record import EpochRow
 
 
-def train_on_devices(
+def fit_on_devices(
     folder: str | Path,
     split: Split,
-    recipe: Recipe,
+    config: TrainingConfig,
     devices: int,
-    tell: Callable[[Row], None] = lambda row: None,
+    *,
+    on_epoch: Callable[[EpochRow], None] | None = None,
     resume: bool = False,
     finish: bool = False,
-    hosts: Hosts = ALONE,
+    hosts: Hosts = SINGLE_HOST,
 ) -> None:
-    """Train as training.train does, in a process of its own with the JAX backend.
+    """Train like ``trainer.fit``, in a child process with the JAX backend.
 
     Args:
-        folder, split, recipe, tell, resume, finish: as of training.train; the finished model is
-            in the run folder. Only the first host tells.
-        devices: how many of JAX's devices share each batch: GPUs where it has any, else CPUs; of
-            each host as many.
-        hosts: which of the hosts that share each batch this one is. All are called with the same
-            arguments but for this one's index.
+        folder: run folder; the trained network is its ``weights.keras``.
+        split: cases to train and validate on.
+        config: training configuration.
+        devices: number of JAX devices per host that share each batch: GPUs if JAX has any, else
+            CPUs.
+        on_epoch: called on the first host with each new row of ``history.csv``.
+        resume: as in ``trainer.fit``.
+        finish: as in ``trainer.fit``.
+        hosts: the hosts that share each batch. All hosts call this function with the same
+            arguments, except for the index in ``hosts``.
 
     Raises:
-        TrainingError: JAX is not installed or has fewer devices; they cannot share a batch evenly;
-            the process ended without a word; another host does not come, differs, fails or ends.
-        DatasetError, ReadError, WeightsError: as training.train.
+        TrainingError: JAX is not installed or has too few devices; the batch size is not a
+            multiple of the number of devices; the child process died; another host does not
+            connect, differs, fails or ends.
+        DatasetError, ReadError, WeightsError: as ``trainer.fit``.
     """
-    if recipe.batch_size % (devices * hosts.count):
+    if config.batch_size % (devices * hosts.count):
         every = f" on each of {hosts.count} hosts" if hosts.count > 1 else ""
         raise TrainingError(
-            f"a batch of {recipe.batch_size} cannot be shared evenly by {devices} devices{every}; "
+            f"a batch of {config.batch_size} cannot be shared evenly by {devices} devices{every}; "
             "give another --batch-size or --devices"
         )
     context = multiprocessing.get_context("spawn")
-    heard, said = context.Pipe(duplex=False)
-    job = (said, folder, split, recipe, devices, resume, finish, hosts)
-    process = context.Process(target=_train, args=job, name="train")
-    # JAX's preemption service would keep SIGTERM from ending the process.
+    receiver, sender = context.Pipe(duplex=False)
+    job = (sender, folder, split, config, devices, resume, finish, hosts)
+    process = context.Process(target=_fit_in_child, args=job, name="train")
+    # With JAX's preemption service SIGTERM would not end the process.
     with _environment(KERAS_BACKEND="jax", JAX_ENABLE_PREEMPTION_SERVICE="false"):
         process.start()
-    said.close()
-    met = False
+    sender.close()
+    connected = False
     try:
-        for message in _messages(heard):
+        for message in _messages(receiver):
             if isinstance(message, BaseException):
                 raise message
             if message is None:
-                met = True
-            elif hosts.first:
-                tell(message)
+                connected = True
+            elif on_epoch and hosts.first:
+                on_epoch(message)
     except BaseException:
         process.terminate()
         raise
     finally:
         process.join()
     if process.exitcode:
-        if hosts.count > 1 and not met:
-            raise not_met(hosts)
-        if hosts.count > 1:
-            raise lost(hosts, folder, f"its process ended with status {process.exitcode}")
-        raise TrainingError(
-            f"{folder}: the process that trains ended with status {process.exitcode}; "
-            "the last whole epoch is kept: go on with --resume"
+        raise _exit_error(process.exitcode, folder, hosts, connected)
+
+
+def _exit_error(status: int, folder: str | Path, hosts: Hosts, connected: bool) -> TrainingError:
+    """Return the error for a child process that ended without sending one."""
+    if hosts.count == 1:
+        return TrainingError(
+            f"{folder}: the process that trains ended with status {status}; "
+            "the last whole epoch is kept: continue with --resume"
         )
+    if connected:
+        return lost_host_error(hosts, folder, f"its process ended with status {status}")
+    return connection_error(hosts)
 
 
 def _messages(pipe: Any) -> Iterator[Any]:
+    """Yield what arrives until the sender closes the pipe."""
     while True:
         try:
             yield pipe.recv()
-        except EOFError:  # the other side has closed it
+        except EOFError:
             return
 
 
 @contextmanager
 def _environment(**values: str) -> Iterator[None]:
-    """What a process started within the block inherits."""
+    """Set environment variables for processes that are started within the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -110,51 +131,54 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _train(
-    said: Any,
+def _fit_in_child(
+    sender: Any,
     folder: str | Path,
     split: Split,
-    recipe: Recipe,
+    config: TrainingConfig,
     devices: int,
     resume: bool,
     finish: bool,
     hosts: Hosts,
 ) -> None:
-    """The process that trains: None once hosts have met, rows, and an error go into the pipe."""
-    if hosts.count > 1:  # where native code reports its connections
+    """Train in this process; send None when all hosts are connected, rows, and any error."""
+    if hosts.count > 1:  # native code reports its connections on standard output
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        share_batches(devices, hosts, met=lambda: said.send(None))
-        from .trainer import train
+        distribute(devices, hosts=hosts, on_connected=lambda: sender.send(None))
+        from .trainer import fit
 
-        train(folder, split, recipe, said.send, resume, finish, hosts)
+        fit(folder, split, config, on_epoch=sender.send, resume=resume, finish=finish, hosts=hosts)
         leave(hosts)
     except XraySegError as error:
-        said.send(error)
+        sender.send(error)
     except Exception as error:
         if hosts.count == 1:
             raise
-        # Said at once: ending by itself, JAX would first wait for the other hosts to end, too.
+        # Sent now, because JAX lets the process end only after the other hosts have ended.
         if not isinstance(error, RuntimeError) and "Gloo" not in str(error):
-            traceback.print_exc()  # no lost connection
-        said.send(lost(hosts, folder, str(error).partition("\n")[0]))
+            traceback.print_exc()  # another error than a lost connection
+        sender.send(lost_host_error(hosts, folder, str(error).partition("\n")[0]))
     finally:
-        said.close()
+        sender.close()
 
 
-def share_batches(
-    devices: int, hosts: Hosts = ALONE, met: Callable[[], None] = lambda: None
+def distribute(
+    devices: int,
+    *,
+    hosts: Hosts = SINGLE_HOST,
+    on_connected: Callable[[], None] | None = None,
 ) -> None:
-    """Let models built from now on in this process train on so many devices of each host.
+    """Let all models that this process builds from now on train on several devices.
 
     Args:
-        devices: how many; of each host as many.
-        hosts: which of them this one is.
-        met: called when all hosts have come.
+        devices: number of devices per host.
+        hosts: the hosts that train together.
+        on_connected: called when all hosts are connected.
 
     Raises:
-        TrainingError: the backend is not JAX, or a host has fewer devices; hosts differ in what
-            they were asked for or have installed.
+        TrainingError: the backend is not JAX; a host has too few devices; the hosts differ in
+            their numbers of devices, options or versions.
     """
     try:
         import jax
@@ -162,43 +186,54 @@ def share_batches(
         raise TrainingError(
             "--devices needs JAX: pip install 'xray-seg[devices]', and jax[cuda12] for GPUs"
         ) from error
-    join(hosts)  # before Keras, which may use JAX as it is imported
-    met()
+    join(hosts)  # before Keras, whose import may use JAX
+    if on_connected:
+        on_connected()
     from .._util.tensorflow import keras
 
-    distribution = keras().distribution
     if keras().backend.backend() != "jax":
         raise TrainingError("several devices need Keras' JAX backend: set KERAS_BACKEND=jax")
-    there = jax.local_devices()
-    counts = sorted(Counter(device.process_index for device in jax.devices()).values())
-    if counts[0] != counts[-1]:  # JAX lets such hosts exchange nothing
-        leave(hosts)
-        raise TrainingError(
-            f"one host has {counts[0]} devices and another {counts[-1]}: let all have as many, "
-            "with CUDA_VISIBLE_DEVICES for instance"
-        )
-    facts: dict[str, Any] = {"--devices": devices, "the number of hosts": hosts.count}
-    facts |= {"Keras": keras().__version__, "JAX": jax.__version__}
-    check_same(hosts, facts, "give all hosts the same command and the same versions")
-    if len(there) < devices:
-        leave(hosts)
-        raise TrainingError(
-            f"--devices {devices}: JAX has {len(there)} here ({there[0].platform}); "
-            "for GPUs install jax[cuda12]"
-        )
+    _check_devices(devices, hosts, {"Keras": keras().__version__, "JAX": jax.__version__})
     if hosts.count > 1:
-        # A checkpoint's network begins with weights that no seed of a recipe decides, and Keras
-        # takes no variable that is not the same on all hosts.
+        # Loading a checkpoint first makes random weights, and Keras requires that all hosts
+        # create the same values.
         keras().utils.set_random_seed(0)
-    # The order is that of the hosts, as each feeds the rows of a batch that are its share.
+    # In the order of the hosts, because host i provides the i-th share of a batch's rows.
     names = [
         f"{device.platform}:{device.id}"
         for host in range(hosts.count)
         for device in _devices_of(host)[:devices]
     ]
+    distribution = keras().distribution
     distribution.set_distribution(
         distribution.DataParallel(devices=names, auto_shard_dataset=False)
     )
+
+
+def _check_devices(devices: int, hosts: Hosts, versions: dict[str, str]) -> None:
+    """Check that every host has enough devices, and the same number, options and versions.
+
+    Raises:
+        TrainingError: one of these does not hold; this host has left the others.
+    """
+    import jax
+
+    counts = sorted(Counter(device.process_index for device in jax.devices()).values())
+    if counts[0] != counts[-1]:  # JAX cannot exchange messages between such hosts
+        leave(hosts)
+        raise TrainingError(
+            f"one host has {counts[0]} devices and another {counts[-1]}: make the numbers equal, "
+            "for instance with CUDA_VISIBLE_DEVICES"
+        )
+    facts = {"--devices": devices, "the number of hosts": hosts.count, **versions}
+    check_same(hosts, facts, "give all hosts the same command and the same versions")
+    local = jax.local_devices()
+    if len(local) < devices:
+        leave(hosts)
+        raise TrainingError(
+            f"--devices {devices}: JAX has {len(local)} here ({local[0].platform}); "
+            "for GPUs install jax[cuda12]"
+        )
 
 
 def _devices_of(host: int) -> list[Any]:

@@ -1,9 +1,9 @@
-"""Several hosts that train together: where they meet, and what they tell each other.
+"""Communication between hosts that train together.
 
-Each host runs the same program on its share of every batch; JAX connects their processes and
-brings shares together. What one host alone knows, such as an error or the scores that decide
-whether to stop, is exchanged, so that all of them go the same way: one that went another would
-leave the rest waiting.
+Each host runs the same program on its share of every batch. JAX connects the processes and
+combines their results. State that only one host has, such as an error or the scores that decide
+when to stop, is exchanged so that all hosts take the same branch: a host that took another one
+would leave the others waiting forever.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from ..errors import TrainingError, XraySegError
 
 Result = TypeVar("Result")
 
-#: Seconds without a sign of life after which a host counts as gone.
-_SILENCE = 60
-#: Messages are filled up to multiples of this many bytes: JAX compiles once for each length.
+#: Seconds without a heartbeat after which a host counts as lost.
+_HEARTBEAT_TIMEOUT = 60
+#: Messages are padded to a multiple of this many bytes, since JAX compiles once for each length.
 _BLOCK = 4096
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """Which of the hosts that train together this one is.
+    """Position of this host among the hosts that train together.
 
     Attributes:
-        index: of this host, from 1; the first keeps the run folder and reports.
-        count: how many there are.
-        coordinator: ``ADDRESS:PORT`` at which the others reach the first host; the port is free
-            there. Not needed where there is one host.
-        wait: seconds to wait for the others to come.
+        index: number of this host, from 1; the first writes the run folder and reports.
+        count: number of hosts.
+        coordinator: ``ADDRESS:PORT`` of the first host, with a port that is free there; unused
+            with a single host.
+        wait: seconds to wait for all hosts to connect.
     """
 
     index: int = 1
@@ -46,7 +46,11 @@ class Hosts:
     wait: int = 300
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an index out of range, or no address where one is needed."""
+        """Check index and address.
+
+        Raises:
+            ValueError: the index is out of range, or several hosts have no valid address.
+        """
         if not 1 <= self.index <= self.count:
             raise ValueError(f"host {self.index} is none of 1 to {self.count}")
         address, _, port = self.coordinator.rpartition(":")
@@ -57,21 +61,21 @@ class Hosts:
 
     @property
     def first(self) -> bool:
-        """Whether this host keeps the run folder and reports."""
+        """Whether this host writes the run folder and reports."""
         return self.index == 1
 
 
-#: No other host.
-ALONE = Hosts()
+#: This host trains without others.
+SINGLE_HOST = Hosts()
 
 
 def join(hosts: Hosts) -> None:
-    """Connect this process with those of the other hosts, before JAX is used for anything else.
+    """Connect this process to those of the other hosts; call it before any other use of JAX.
 
-    Where they do not come in time, JAX ends this process: see not_met.
+    JAX ends the process if a host does not connect in time, see ``connection_error``.
 
     Raises:
-        TrainingError: there is no such address, or the port is taken.
+        TrainingError: the address does not exist, or the port is in use.
     """
     if hosts.count == 1:
         return
@@ -80,31 +84,31 @@ def join(hosts: Hosts) -> None:
     address, _, port = hosts.coordinator.rpartition(":")
     try:
         socket.getaddrinfo(address.strip("[]"), int(port))
-        if hosts.first:  # JAX would crash
+        if hosts.first:  # JAX would crash on a port in use
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("", int(port)))
     except OSError as error:
         raise TrainingError(
             f"{hosts.coordinator}: hosts cannot meet there ({error}); give the first host's "
-            "address and a port that is free on it as --coordinator"
+            "address and a free port on it as --coordinator"
         ) from error
     with stderr_held_back():  # native stack traces
-        # What keras.distribution.initialize calls; that takes no limits of time. Under SLURM JAX
-        # would detect what it is not told and so use one GPU a process.
+        # keras.distribution.initialize calls this too, but has no options for timeouts. Without
+        # "deactivate" JAX would take settings from SLURM and use one GPU per process.
         jax.distributed.initialize(
             hosts.coordinator,
             hosts.count,
             hosts.index - 1,
             cluster_detection_method="deactivate",
             initialization_timeout=hosts.wait,
-            heartbeat_timeout_seconds=_SILENCE,
-            shutdown_timeout_seconds=_SILENCE,
+            heartbeat_timeout_seconds=_HEARTBEAT_TIMEOUT,
+            shutdown_timeout_seconds=_HEARTBEAT_TIMEOUT,
         )
 
 
 def leave(hosts: Hosts) -> None:
-    """Part from the other hosts, all at the same time; a host that just ends would end them."""
+    """Disconnect from the other hosts, all at once; ending without it would end them too."""
     if hosts.count > 1:
         import jax
 
@@ -113,11 +117,14 @@ def leave(hosts: Hosts) -> None:
 
 
 def exchange(hosts: Hosts, value: Any) -> list[Any]:
-    """What each host passes, the first host's first; each waits here for all others.
+    """Gather a value from every host; blocks until all hosts have called it.
 
     Args:
-        hosts: which of them this one is.
-        value: what JSON can hold; floats arrive as they are.
+        hosts: the hosts that train together.
+        value: a JSON value; floats are transferred exactly.
+
+    Returns:
+        The values of all hosts, in their order.
     """
     if hosts.count == 1:
         return [value]
@@ -125,60 +132,74 @@ def exchange(hosts: Hosts, value: Any) -> list[Any]:
 
     text = np.frombuffer(json.dumps(value).encode(), np.uint8)
     lengths = process_allgather(np.array([len(text)], np.int32))[:, 0]
-    room = np.zeros(-(-int(lengths.max()) // _BLOCK) * _BLOCK, np.uint8)
-    room[: len(text)] = text
-    texts = process_allgather(room)
+    padded = np.zeros(-(-int(lengths.max()) // _BLOCK) * _BLOCK, np.uint8)
+    padded[: len(text)] = text
+    messages = process_allgather(padded)  # (hosts, bytes)
     return [
-        json.loads(filled[:length].tobytes()) for filled, length in zip(texts, lengths, strict=True)
+        json.loads(message[:length].tobytes())
+        for message, length in zip(messages, lengths, strict=True)
     ]
 
 
-def together(hosts: Hosts, work: Callable[[], Result]) -> Result:
-    """Do some work on this host, and go on only if the other hosts could do theirs.
+def run_on_all(hosts: Hosts, work: Callable[[], Result]) -> Result:
+    """Call a function on every host, and fail on all hosts if it fails on one.
 
     Args:
-        hosts: which of them this one is.
-        work: uses nothing that all hosts compute together.
+        hosts: the hosts that train together.
+        work: function without arguments that does not communicate with other hosts.
+
+    Returns:
+        The function's result on this host.
 
     Raises:
-        XraySegError: what the work raised here; where it raised on another host, a TrainingError
-            with what that one says.
+        XraySegError: the error that the function raised on this host.
+        TrainingError: it raised one on another host; the message repeats that error's.
     """
     failed: XraySegError | None = None
     try:
         result = work()
     except XraySegError as error:
         failed = error
-    said = exchange(hosts, str(failed) if failed else None)
+    messages = exchange(hosts, str(failed) if failed else None)
     if failed:
         leave(hosts)
         raise failed
-    for number, text in enumerate(said, 1):
-        if text is not None:
+    for number, message in enumerate(messages, 1):
+        if message is not None:
             leave(hosts)
-            raise TrainingError(f"host {number} of {hosts.count}: {text}")
+            raise TrainingError(f"host {number} of {hosts.count}: {message}")
     return result
 
 
-def on_first(hosts: Hosts, work: Callable[[], Result]) -> Result:
-    """Do some work on the first host alone; each gets its result, which JSON can hold.
+def run_on_first(hosts: Hosts, work: Callable[[], Result]) -> Result:
+    """Call a function on the first host only, and return its result on every host.
+
+    Args:
+        hosts: the hosts that train together.
+        work: function without arguments; its result is a JSON value.
 
     Raises:
-        XraySegError: as together.
+        XraySegError: as ``run_on_all``.
     """
-    result: Result = exchange(hosts, together(hosts, work if hosts.first else _nothing))[0]
+    result: Result = exchange(hosts, run_on_all(hosts, work if hosts.first else _do_nothing))[0]
     return result
 
 
-def _nothing() -> Any:
+def _do_nothing() -> Any:
     return None
 
 
 def check_same(hosts: Hosts, facts: dict[str, Any], advice: str) -> None:
-    """Hold the hosts to having the same facts.
+    """Check that all hosts have the same values.
+
+    Args:
+        hosts: the hosts that train together.
+        facts: JSON values by a name for the message.
+        advice: end of the message: what the user should do.
 
     Raises:
-        TrainingError: they differ, on any host; the message names in what and ends in the advice.
+        TrainingError: a host differs from the first; raised on all hosts, with the names of the
+            values that differ.
     """
     digests = {name: _digest(value) for name, value in facts.items()}
     first, *others = exchange(hosts, digests)
@@ -195,19 +216,19 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def not_met(hosts: Hosts) -> TrainingError:
-    """What to say where JAX has ended a process that waited for the others."""
+def connection_error(hosts: Hosts) -> TrainingError:
+    """Return the error for a process that JAX ended because not all hosts connected."""
     return TrainingError(
         f"{hosts.coordinator}: not all of {hosts.count} hosts met there within {hosts.wait} s; "
         f"give each the same command with its own --host, 1/{hosts.count} to "
-        f"{hosts.count}/{hosts.count}, and see that they reach the first host at that port"
+        f"{hosts.count}/{hosts.count}, and check that they can reach the first host at that port"
     )
 
 
-def lost(hosts: Hosts, folder: Any, reason: object) -> TrainingError:
-    """What to say where this host stops for a reason that may lie with another."""
+def lost_host_error(hosts: Hosts, folder: Any, reason: object) -> TrainingError:
+    """Return the error for a host that stops, possibly because another host did."""
     return TrainingError(
-        f"{folder}: host {hosts.index} of {hosts.count} stopped ({reason}), as it does when "
-        "another one ends: see what the others say. The last whole epoch is kept: go on with "
-        "--resume on all of them"
+        f"{folder}: host {hosts.index} of {hosts.count} stopped ({reason}). A host also stops "
+        "when another one ends: read the messages of the others. The last whole epoch is kept: "
+        "go on with --resume on all of them"
     )

@@ -1,4 +1,4 @@
-"""What a training step is fed: batches of augmented cases, made ahead of it."""
+"""Batches for training and validation; augmented batches are prepared ahead by threads."""
 
 from __future__ import annotations
 
@@ -15,42 +15,63 @@ from ..data.phantom import make_phantom, phantom_labels
 from ..labels import CLASSES
 from ..preprocessing.preprocessor import Preprocessor
 from ..radiograph import Radiograph
-from .augmentation import AUGMENTATIONS, unchanged
-from .config import PHANTOM_POOL, Recipe
-from .hosts import ALONE, Hosts
+from .augmentation import AUGMENTATIONS, resample
+from .config import PHANTOM_POOL, TrainingConfig
+from .hosts import SINGLE_HOST, Hosts
 
-#: Cases are kept this much finer than the grid, so that zooming in finds detail.
-FINER = 2
-#: Batches made ahead of the step that needs them.
-_AHEAD = 16
+#: Cases are decoded at this multiple of the grid's side, so that zooming in shows more detail.
+OVERSAMPLING = 2
+#: Batches prepared ahead of the training step.
+_PREFETCHED = 16
+#: First seed of the phantoms used in training, far from seeds that users and tests choose, so
+#: that their phantoms differ from those trained on.
+_PHANTOM_SEED = 1_000_000
 
+#: Images (B, S, S, 1) and soft targets (B, S, S, 4), both in [0, 1].
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
-#: Far from the seeds that users and tests ask for, so that those phantoms stay unseen.
-_PHANTOM_SEED = 1_000_000
+def validation_batch(cases: Arrays) -> Batch:
+    """Resample all cases to the network's grid, in order and without augmentation.
 
+    Args:
+        cases: N cases decoded at OVERSAMPLING times the grid's side S.
 
-def validation_batch(arrays: Arrays, recipe: Recipe) -> Batch:
-    """All cases as one batch on the network's grid, unchanged."""
+    Returns:
+        (N, S, S, 1) float32 images in [0, 1] and (N, S, S, 4) float32 soft targets.
+    """
+    size = _grid_size(cases)
     pairs = [
-        unchanged(image, shares, recipe.size)
-        for image, shares in zip(arrays.images, arrays.fractions, strict=True)
+        resample(image, fractions, size)
+        for image, fractions in zip(cases.images, cases.fractions, strict=True)
     ]
     return _stack(pairs)
+
+
+def _grid_size(cases: Arrays) -> int:
+    return cases.images.shape[1] // OVERSAMPLING
 
 
 def _stack(pairs: list[tuple[Any, Any]]) -> Batch:
     return np.stack([image for image, _ in pairs])[..., None], np.stack([soft for _, soft in pairs])
 
 
-def phantom_arrays(recipe: Recipe) -> Arrays:
-    """The pool of phantoms, decoded as load_arrays decodes cases."""
+def phantom_arrays(config: TrainingConfig, size: int) -> Arrays:
+    """Make the pool of synthetic cases, in the form in which ``load_arrays`` decodes real ones.
+
+    Args:
+        config: training configuration.
+        size: side of the network's grid.
+
+    Returns:
+        PHANTOM_POOL cases of side ``OVERSAMPLING * size``; no case if the configuration uses no
+        phantoms.
+    """
     from ..kernels import area_fractions
 
-    side = recipe.size * FINER
+    side = size * OVERSAMPLING
+    count = PHANTOM_POOL if config.phantoms else 0
     preprocess = Preprocessor(side)
-    count = PHANTOM_POOL if recipe.phantoms else 0
     images = np.empty((count, side, side), np.float32)
     fractions = np.empty((count, side, side, CLASSES), np.uint8)
     for index in range(count):
@@ -61,40 +82,68 @@ def phantom_arrays(recipe: Recipe) -> Arrays:
     return Arrays(images, fractions)
 
 
-def steps_per_epoch(real: Arrays, recipe: Recipe) -> int:
-    """Batches an epoch; the last, incomplete one is left out (its cases differ each epoch)."""
-    return recipe.steps or max(1, (len(real.images) + recipe.phantoms) // recipe.batch_size)
+def steps_per_epoch(real: Arrays, config: TrainingConfig) -> int:
+    """Number of batches in an epoch.
+
+    An incomplete last batch is dropped; the order changes with the epoch, and so do the cases
+    that this leaves out.
+    """
+    return config.steps or max(1, (len(real.images) + config.phantoms) // config.batch_size)
 
 
 def epoch_batches(
-    real: Arrays, phantoms: Arrays, recipe: Recipe, epoch: int, hosts: Hosts = ALONE
+    real: Arrays,
+    phantoms: Arrays,
+    config: TrainingConfig,
+    epoch: int,
+    *,
+    hosts: Hosts = SINGLE_HOST,
 ) -> Iterator[Batch]:
-    """Augmented batches of an epoch, made ahead by threads; the kernels release the GIL.
+    """Yield the augmented batches of an epoch, prepared ahead by threads.
 
-    Where several hosts share a batch, only this one's share of it: their shares in the order of
-    the hosts are the batch that one host alone would make.
+    The batches depend on the configuration's seed and the epoch only. With several hosts each
+    yields its share of every batch: the shares in the order of the hosts make up the batch of a
+    single host.
+
+    Args:
+        real: cases to train on, decoded at OVERSAMPLING times the grid's side.
+        phantoms: pool of PHANTOM_POOL synthetic cases, or empty if the configuration uses none.
+        config: training configuration.
+        epoch: number of the epoch, from 0.
+        hosts: the hosts that share each batch.
     """
-    augment = AUGMENTATIONS[recipe.augmentation]
-    random = np.random.default_rng((recipe.seed, epoch))
-    places = [(0, index) for index in range(len(real.images))]
-    if recipe.phantoms:
-        places += [(1, int(index)) for index in random.permutation(PHANTOM_POOL)[: recipe.phantoms]]
-    steps = steps_per_epoch(real, recipe)
-    # Each case once before any comes twice.
-    rounds = -(-steps * recipe.batch_size // len(places))
-    order = np.concatenate([random.permutation(len(places)) for _ in range(rounds)])
+    augment = AUGMENTATIONS[config.augmentation]
+    size, steps = _grid_size(real), steps_per_epoch(real, config)
+    share = config.batch_size // hosts.count
+    cases = _epoch_order(len(real.images), config, epoch, steps)
 
-    share = recipe.batch_size // hosts.count
-
-    def make(step: int) -> Batch:
-        first = step * recipe.batch_size + (hosts.index - 1) * share
+    def make_batch(step: int) -> Batch:
+        first = step * config.batch_size + (hosts.index - 1) * share
         pairs = []
         for turn in range(first, first + share):
-            pool, index = places[order[turn]]
-            arrays = phantoms if pool else real
-            own = np.random.default_rng((recipe.seed, epoch, turn))
-            pairs.append(augment(arrays.images[index], arrays.fractions[index], recipe.size, own))
+            is_phantom, index = cases[turn]
+            arrays = phantoms if is_phantom else real
+            random = np.random.default_rng((config.seed, epoch, turn))
+            pairs.append(augment(arrays.images[index], arrays.fractions[index], size, random))
         return _stack(pairs)
 
+    # The kernels release the GIL, so threads augment in parallel.
     with ThreadPoolExecutor(max(1, available_cores() - 1), "augment") as pool:
-        yield from map_ordered(pool, make, range(steps), _AHEAD)
+        yield from map_ordered(pool, make_batch, range(steps), _PREFETCHED)
+
+
+def _epoch_order(
+    count: int, config: TrainingConfig, epoch: int, steps: int
+) -> list[tuple[bool, int]]:
+    """Order in which an epoch uses its cases: (whether it is a phantom, index), one per turn.
+
+    Every case is used once before any is used twice.
+    """
+    random = np.random.default_rng((config.seed, epoch))
+    cases = [(False, index) for index in range(count)]
+    if config.phantoms:
+        drawn = random.permutation(PHANTOM_POOL)[: config.phantoms]
+        cases += [(True, int(index)) for index in drawn]
+    rounds = -(-steps * config.batch_size // len(cases))
+    order = np.concatenate([random.permutation(len(cases)) for _ in range(rounds)])
+    return [cases[index] for index in order]

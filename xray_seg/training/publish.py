@@ -1,4 +1,4 @@
-"""From a finished training run to weights that can be used: exported, scored, described."""
+"""Publication of a training run: report, model folder, validation scores and card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._util.tensorflow import keras
 from ..data.cases import Case
 from ..data.splits import Split
 from ..evaluation.scoring import evaluate
@@ -15,9 +14,13 @@ from ..evaluation.summary import summarise
 from ..models.model_folder import write_card
 from ..segmenter import Segmenter
 from ..serving.export import export
-from .config import Recipe
+from .checkpoints import load_weights
+from .config import TrainingConfig
 from .report import write_report
-from .run_folder import WEIGHTS_FILE, Row, read_history, read_record
+from .run_record import EpochRow, read_history, read_record
+
+#: Folder of the exported model in a run folder.
+MODEL_FOLDER = "model"
 
 LICENCE = (
     "trained on JSRT/SCR: research and education use. Cite Shiraishi J. et al., AJR 174:71-74, "
@@ -25,52 +28,69 @@ LICENCE = (
 )
 
 
-def release(
+def publish(
     run: str | Path,
     split: Split,
     name: str,
+    *,
     spacing: float | None = None,
-    tell: Callable[[int], None] = lambda done: None,
+    on_case: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Report on a finished run, export it to ``run/model``, and score that on its validation cases.
+    """Write the report of a finished run, export its network to ``model/`` and score that.
 
     Args:
-        run: a run folder that holds ``weights.keras``.
-        split: the cases that it was trained and validated with.
-        name: of the weights.
-        spacing: mm between pixels of the masks, where the radiographs' files do not state it.
-        tell: called with the number of cases scored so far.
+        run: run folder that holds ``weights.keras``.
+        split: the cases of the run.
+        name: name of the weights.
+        spacing: mm between the pixels of the masks; None to take it from the radiographs' files.
+        on_case: called with the number of validation cases scored so far.
 
     Returns:
-        The metrics, which also go into the card.
+        The metrics of the validation cases, see ``evaluation.summary.summarise``. The card of the
+        model holds them too.
+
+    Raises:
+        TrainingError: the folder holds no run.
+        DatasetError, ReadError: a case cannot be read.
     """
     run = Path(run)
-    made = read_record(run)
-    model = keras().saving.load_model(run / WEIGHTS_FILE, compile=False, safe_mode=True)
-    grid_scores = write_report(run, model, split, Recipe(**made["recipe"]))
-    shutil.rmtree(run / "model", ignore_errors=True)
+    record = read_record(run)
+    model = load_weights(run)
+    grid_scores = write_report(run, model, split, TrainingConfig(**record["recipe"]))
+    shutil.rmtree(run / MODEL_FOLDER, ignore_errors=True)
     history = read_history(run)
     facts = {
-        **made,
+        **record,
         "epochs": len(history),
         "epochs_seconds": round(sum(row["seconds"] for row in history)),
-        "history": [_shorten(row) for row in history],
+        "history": [_card_row(row) for row in history],
         "grid_scores": grid_scores,
         "licence": LICENCE,
     }
-    folder = export(model, run / "model", name, facts)
-    return score(folder, split.validation, spacing, tell)
+    folder = export(model, run / MODEL_FOLDER, name, facts)
+    return score_model(folder, split.validation, spacing=spacing, on_case=on_case)
 
 
-def score(
+def score_model(
     folder: Path,
     cases: Sequence[Case],
+    *,
     spacing: float | None = None,
-    tell: Callable[[int], None] = lambda done: None,
+    on_case: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Score a model folder through the default engine, into its card; returns the metrics."""
+    """Score a model folder with the default engine and write the metrics to its card.
+
+    Args:
+        folder: model folder.
+        cases: validation cases.
+        spacing: mm between the pixels of the masks; None to take it from the radiographs' files.
+        on_case: called with the number of cases scored so far.
+
+    Returns:
+        The metrics, see ``evaluation.summary.summarise``.
+    """
     segmenter = Segmenter(folder)
-    metrics = summarise(evaluate(segmenter, cases, spacing=spacing, on_progress=tell))
+    metrics = summarise(evaluate(segmenter, cases, spacing=spacing, on_progress=on_case or _ignore))
     left_out = {"cases", "published_jaccard"}
     shown = {key: value for key, value in metrics.items() if key not in left_out}
     engine = {"engine": segmenter.engine.name, "precision": segmenter.engine.precision}
@@ -78,7 +98,11 @@ def score(
     return metrics
 
 
-def _shorten(row: Row) -> Row:
-    """What a card keeps of an epoch."""
+def _ignore(done: int) -> None:
+    return
+
+
+def _card_row(row: EpochRow) -> EpochRow:
+    """Return the columns of an epoch that the card holds, rounded."""
     kept = ("epoch", "loss", "val_loss", *(key for key in row if key.startswith("val_jaccard_")))
     return {key: round(row[key], 4) for key in kept}

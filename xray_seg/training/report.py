@@ -1,6 +1,6 @@
-"""What a finished run shows: curves, examples and a table, as the 2019 study showed its own.
+"""Report of a training run: curves, examples and a table, like those of the 2019 study.
 
-``examples.png`` shows the user's own films, and stays in the run folder.
+``examples.png`` shows the user's own radiographs: it stays in the run folder and is not exported.
 """
 
 from __future__ import annotations
@@ -17,38 +17,48 @@ from ..data.arrays import load_arrays
 from ..data.cases import Case
 from ..data.splits import Split
 from ..labels import ORGANS
-from .config import Recipe
-from .loader import FINER, Batch, validation_batch
-from .run_folder import Row, read_history
-from .trainer import compile_model
+from .build import compile_model
+from .config import TrainingConfig
+from .loader import OVERSAMPLING, Batch, validation_batch
+from .run_record import EpochRow, read_history
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-#: Accuracy and loss as the study reports them, after 491 epochs.
+#: Pixel accuracy and loss of each part of the split as the study reports them, after 491 epochs.
 STUDY = {"train": (0.965, 0.20), "validation": (0.93, 0.20), "test": (0.95, 0.25)}
 _EXAMPLES = 4
 
 
-def write_report(folder: str | Path, model: keras.Model, split: Split, recipe: Recipe) -> Row:
-    """Write ``curves.png``, ``examples.png`` and ``table.md`` into a run folder.
+def write_report(
+    folder: str | Path, model: keras.Model, split: Split, config: TrainingConfig
+) -> EpochRow:
+    """Write ``curves.png``, ``examples.png``, ``table.md`` and ``scores.json`` into a run folder.
+
+    Args:
+        folder: run folder with a history.
+        model: trained network; it is compiled anew.
+        split: cases of the run; the examples are of its test cases, or else of its validation
+            cases.
+        config: training configuration.
 
     Returns:
-        Accuracy and loss of each part of the split, ``train_accuracy`` and so on, on the
-        network's grid and without augmentation.
+        ``train_accuracy``, ``train_loss`` and so on for each part of the split that has cases, on
+        the network's grid and without augmentation.
     """
     folder = Path(folder)
-    compile_model(model, recipe, 1)
-    scores: Row = {}
+    compile_model(model, config, 1)
+    side = model.input_shape[1] * OVERSAMPLING
+    scores: EpochRow = {}
     for part in STUDY:
         cases: tuple[Case, ...] = getattr(split, part)
         if not cases:
             continue
-        batch = validation_batch(load_arrays(cases, recipe.size * FINER), recipe)
-        found = model.evaluate(*batch, recipe.batch_size, verbose=0, return_dict=True)
+        batch = validation_batch(load_arrays(cases, side))
+        found = model.evaluate(*batch, config.batch_size, verbose=0, return_dict=True)
         scores |= {f"{part}_{key}": float(found[key]) for key in ("accuracy", "loss")}
-        if part != "train":  # the test cases, where there are any
+        if part != "train":  # test comes after validation and replaces its examples
             _save(_examples(model, cases[:_EXAMPLES], batch), folder / "examples.png")
     _save(_curves(read_history(folder)), folder / "curves.png")
     write_text(folder / "table.md", table(scores))
@@ -56,8 +66,12 @@ def write_report(folder: str | Path, model: keras.Model, split: Split, recipe: R
     return scores
 
 
-def table(scores: Row) -> str:
-    """The study's table 1 beside a run's, in Markdown."""
+def table(scores: EpochRow) -> str:
+    """Return a Markdown table of a run's accuracy and loss beside those of the study's table 1.
+
+    Args:
+        scores: as ``write_report`` returns them.
+    """
     lines = [
         "| cases | accuracy | study's | loss | study's |",
         "| --- | --- | --- | --- | --- |",
@@ -69,8 +83,8 @@ def table(scores: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _curves(rows: list[Row]) -> Figure:
-    """Loss, accuracy and each organ's Jaccard by epoch, for training and validation."""
+def _curves(rows: list[EpochRow]) -> Figure:
+    """Plot loss and accuracy of training and validation, and the organs' Jaccard, by epoch."""
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in rows]
@@ -91,14 +105,14 @@ def _curves(rows: list[Row]) -> Figure:
 
 
 def _examples(model: keras.Model, cases: tuple[Case, ...], batch: Batch) -> Figure:
-    """A row per case: radiograph, true masks, found masks."""
+    """Draw a row per case: radiograph, true masks, predicted masks."""
     from matplotlib.figure import Figure
 
     images, truth = (array[: len(cases)] for array in batch)
-    found = model.predict(images, verbose=0)
+    predicted = model.predict(images, verbose=0)
     figure = Figure((9, 3 * len(cases)), layout="constrained")
     grid = figure.subplots(len(cases), 3, squeeze=False)
-    for row, case, image, true, own in zip(grid, cases, images, truth, found, strict=True):
+    for row, case, image, true, own in zip(grid, cases, images, truth, predicted, strict=True):
         pictures: list[Any] = [image[..., 0], _coloured(image, true), _coloured(image, own)]
         titles = (case.name, "true masks", "found")
         for axes, picture, title in zip(row, pictures, titles, strict=True):
@@ -111,7 +125,15 @@ def _examples(model: keras.Model, cases: tuple[Case, ...], batch: Batch) -> Figu
 def _coloured(
     image: npt.NDArray[np.float32], shares: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """(S, S, 3) film under its organs, each as strong as its share of the pixel."""
+    """Colour the organs on an image by their shares of each pixel.
+
+    Args:
+        image: (S, S, 1) in [0, 1].
+        shares: (S, S, 4) class shares or probabilities.
+
+    Returns:
+        (S, S, 3) colours in [0, 1].
+    """
     picture = np.repeat(image.clip(0, 1), 3, axis=-1)
     for organ in ORGANS:
         weight = 0.5 * shares[..., organ.label, None]

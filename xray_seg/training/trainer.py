@@ -1,8 +1,8 @@
-"""Training: a recipe, cases, and a run folder that survives a stop.
+"""Training loop: epochs of augmented batches, checkpoints and validation in a run folder.
 
-Augmentation and dropout of an epoch depend on the seed and the epoch's number alone, and a
-checkpoint holds weights and the optimizer's state, so a run that is resumed gives what it would
-have given uninterrupted.
+Augmentation and dropout of an epoch depend on the seed and the epoch's number only, and a
+checkpoint holds weights and optimizer state, so a resumed run gives the results of an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -10,164 +10,161 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._util import tensorflow
 from .._util.environment import versions
 from ..data.arrays import Arrays, load_arrays
 from ..data.cases import fingerprint
 from ..data.splits import Split
-from ..errors import TrainingError, WeightsError
-from ..labels import CLASSES, ORGANS
-from ..models.losses import LOSSES
-from ..models.model_folder import Model, load_model, read_variables, trained_names
-from ..models.network import build_network, is_dropout_state, weights_of
+from ..errors import TrainingError
+from ..models.model_folder import load_model, trained_names
+from ..models.network import is_dropout_state
 from .augmentation import REVISION
-from .config import Recipe
-from .hosts import ALONE, Hosts, exchange, on_first, together
-from .loader import FINER, Batch, epoch_batches, phantom_arrays, steps_per_epoch, validation_batch
-from .run_folder import (
-    BEST_FILE,
-    CHECKPOINT_FILE,
-    Row,
-    begin_run,
-    best_epoch,
-    keep_epoch,
-    keep_weights,
-    read_history,
+from .build import build_model, network_and_size, resolve_config
+from .checkpoints import load_best, load_checkpoint, save_epoch, save_weights
+from .config import TrainingConfig
+from .hosts import SINGLE_HOST, Hosts, exchange, run_on_all, run_on_first
+from .loader import (
+    OVERSAMPLING,
+    Batch,
+    epoch_batches,
+    phantom_arrays,
+    steps_per_epoch,
+    validation_batch,
 )
+from .run_record import EpochRow, best_epoch, read_history, start_run_on_hosts
 
 if TYPE_CHECKING:
     import keras
 
 
-def train(
+def fit(
     folder: str | Path,
     split: Split,
-    recipe: Recipe,
-    tell: Callable[[Row], None] = lambda row: None,
+    config: TrainingConfig,
+    *,
+    on_epoch: Callable[[EpochRow], None] | None = None,
     resume: bool = False,
     finish: bool = False,
-    hosts: Hosts = ALONE,
+    hosts: Hosts = SINGLE_HOST,
 ) -> keras.Model:
-    """Train, or go on training, and return the finished model.
+    """Train a network, or resume its training, in a run folder.
 
     Args:
-        folder: the run folder; made if it is not there.
-        split: cases to train and to validate on.
-        recipe: see Recipe; of a resumed run it must be the one that it started with.
-        tell: called after each epoch with the row that goes into ``history.csv``.
-        resume: go on from the last checkpoint instead of refusing a folder that has one.
-        finish: train no more: return what the whole epochs so far have given. The run can be
-            resumed all the same.
-        hosts: which of the hosts that train together this one is, as distribution.share_batches
-            has connected them. Only the first writes into the folder; the others read checkpoints
-            from it, and return the model as it was after the last epoch.
+        folder: run folder; created if missing.
+        split: cases to train and validate on.
+        config: training configuration; a resumed run must have the one it was started with.
+        on_epoch: called after each epoch with its row of ``history.csv``.
+        resume: continue from the last checkpoint. Without it a folder with a checkpoint is an
+            error.
+        finish: train no more and return the network after the epochs done so far. The run can
+            still be resumed later.
+        hosts: the hosts that train together, connected by ``devices.distribute``. Only the first
+            writes to the folder; the others load checkpoints from it.
+
+    Returns:
+        The trained network: after the best epoch if the configuration has ``patience``, else
+        after the last epoch. Hosts other than the first return that of the last epoch.
 
     Raises:
-        TrainingError: the folder holds a run already, or another one than is to be resumed, or
-            no whole epoch of one that is to be finished; the loss is no longer a number; a file
-            of the run cannot be written; hosts differ, or one of them fails.
+        TrainingError: the folder holds another run, or one and ``resume`` is not set; there is no
+            epoch to finish with; the loss is not finite; a file cannot be written; hosts differ,
+            or one of them fails.
         DatasetError, ReadError: a case cannot be read.
+        WeightsError: the initial weights are missing, altered, or of another network or size.
     """
-    keras = tensorflow.keras()
     folder = Path(folder)
-    record = together(hosts, lambda: _record(split, recipe))
-    going_on = begin_run(folder, record, resume, finish, hosts)
-    real, phantoms, validation = together(hosts, lambda: _load(split, recipe))
-    steps = steps_per_epoch(real, recipe)
-    model = _restart(folder, recipe) if going_on else build(recipe, steps)
+    config = run_on_all(hosts, partial(resolve_config, config))
+    record = run_on_all(hosts, lambda: make_record(split, config))
+    resumed = start_run_on_hosts(folder, record, resume=resume, finish=finish, hosts=hosts)
+    real, phantoms, validation = run_on_all(hosts, lambda: _load(split, config))
+    steps = steps_per_epoch(real, config)
+    model = load_checkpoint(folder, config) if resumed else build_model(config, steps)
     rows = read_history(folder)[: int(model.optimizer.iterations) // steps]
-    while not finish and len(rows) < recipe.epochs and not _out_of_patience(rows, recipe):
-        row = {
-            "epoch": float(len(rows) + 1),
-            **train_epoch(model, real, phantoms, recipe, len(rows), hosts),
-        }
-        with _undivided():
-            scores = model.evaluate(*validation, recipe.batch_size, verbose=0, return_dict=True)
+    while not (finish or _is_complete(rows, config)):
+        row = train_epoch(model, real, phantoms, config, len(rows), hosts=hosts)
+        with _not_distributed():
+            scores = model.evaluate(*validation, config.batch_size, verbose=0, return_dict=True)
             row |= {f"val_{key}": float(value) for key, value in scores.items()}
-            # Other hosts' scores may differ in the last digit, and scores decide when to stop.
+            # The last digits may differ between hosts, and these scores decide when to stop.
             row = exchange(hosts, row)[0]
-            keep_best = recipe.patience is not None
-            on_first(hosts, partial(keep_epoch, folder, model, row, keep_best))
+            keep_best = config.patience is not None
+            run_on_first(hosts, partial(save_epoch, folder, model, row, keep_best=keep_best))
         rows.append(row)
-        tell(row)
-    with _undivided():
-        if recipe.patience is not None and hosts.first:
-            model = keras.saving.load_model(folder / BEST_FILE, compile=False, safe_mode=True)
-        on_first(hosts, partial(keep_weights, folder, model))
+        if on_epoch:
+            on_epoch(row)
+    with _not_distributed():
+        if config.patience is not None and hosts.first:
+            model = load_best(folder)
+        run_on_first(hosts, partial(save_weights, folder, model))
     return model
 
 
-def _load(split: Split, recipe: Recipe) -> tuple[Arrays, Arrays, Batch]:
-    """Cases and phantoms to train on, and the batch to validate on."""
-    real = load_arrays(split.train, recipe.size * FINER)
-    held_out = load_arrays(split.validation, recipe.size * FINER)
-    return real, phantom_arrays(recipe), validation_batch(held_out, recipe)
+def train_epoch(
+    model: keras.Model,
+    real: Arrays,
+    phantoms: Arrays,
+    config: TrainingConfig,
+    epoch: int,
+    *,
+    hosts: Hosts = SINGLE_HOST,
+) -> EpochRow:
+    """Train a network for an epoch.
 
+    Args:
+        model: compiled network, trained in place.
+        real: cases to train on, decoded at ``loader.OVERSAMPLING`` times the grid's side.
+        phantoms: pool of synthetic cases, see ``loader.phantom_arrays``.
+        config: training configuration.
+        epoch: number of the epoch, from 0.
+        hosts: the hosts that share each batch.
 
-def build(recipe: Recipe, steps: int) -> keras.Model:
-    """The compiled network with fresh weights; ``steps`` is the number of batches an epoch."""
+    Returns:
+        ``epoch`` (from 1), loss and scores (means over the steps), ``seconds``,
+        ``images_per_s`` and ``waited``, the share of the time spent waiting for batches.
 
-    model = build_network(
-        recipe.network,
-        recipe.size,
-        precision=recipe.precision,
-        seed=recipe.seed,
-        dropout=recipe.dropout,
-    )
-    if recipe.init:
-        _start_from(model, load_model(recipe.init))
-    compile_model(model, recipe, steps)
-    return model
-
-
-def compile_model(model: keras.Model, recipe: Recipe, steps: int) -> None:
-    """Give a network the recipe's optimizer, loss and scores."""
-    import keras
-
-    if recipe.optimizer == "adadelta":
-        optimizer: Any = keras.optimizers.Adadelta(recipe.learning_rate, rho=0.95)
-    else:
-        warmup = min(recipe.warmup_epochs, recipe.epochs / 5)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            decay_steps=max(1, round((recipe.epochs - warmup) * steps)),
-            warmup_target=recipe.learning_rate,
-            warmup_steps=round(warmup * steps),
-        )
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0)
-    scores = [
-        keras.metrics.CategoricalAccuracy(name="accuracy"),
-        *(
-            keras.metrics.OneHotIoU(CLASSES, [organ.label], name=f"jaccard_{organ.name}")
-            for organ in ORGANS
-        ),
-    ]
-    compiled = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(optimizer, _loss(recipe), metrics=scores, jit_compile=compiled)
-
-
-def choose_policy(precision: str) -> str:
-    """The Keras dtype policy for ``float32``, ``bfloat16`` or ``auto``, the faster one here.
-
-    Variables stay float32 in either. bfloat16 has float32's range, so the loss needs no scaling.
+    Raises:
+        TrainingError: the loss is not finite.
     """
-    from ..models.engines.devices import cpu_has_bfloat16, gpu_count
-
-    if precision == "auto":
-        precision = "bfloat16" if cpu_has_bfloat16() or gpu_count() else "float32"
-    return precision if precision == "float32" else f"mixed_{precision}"
-
-
-def _record(split: Split, recipe: Recipe) -> dict[str, Any]:
+    _seed_dropout(model, config.seed, epoch)
+    started, waited = time.perf_counter(), 0.0
+    sums: EpochRow = {}
+    batches = epoch_batches(real, phantoms, config, epoch, hosts=hosts)
+    while True:
+        requested = time.perf_counter()
+        batch = next(batches, None)
+        waited += time.perf_counter() - requested
+        if batch is None:
+            break
+        if hosts.count == 1:
+            # Not all supported versions of Keras reset metrics in train_on_batch. Those required
+            # for several hosts do, and there each reset costs messages between hosts.
+            model.reset_metrics()
+        logs = model.train_on_batch(*batch, return_dict=True)
+        sums = {key: sums.get(key, 0.0) + float(value) for key, value in logs.items()}
+        if not np.isfinite(sums["loss"]):
+            raise TrainingError(
+                f"epoch {epoch + 1}: the loss is no longer a number. The last whole epoch is "
+                "kept; start a new run with a lower --learning-rate or another --seed."
+            )
+    seconds, steps = time.perf_counter() - started, steps_per_epoch(real, config)
     return {
-        "recipe": asdict(recipe),
+        "epoch": float(epoch + 1),
+        **{key: value / steps for key, value in sums.items()},
+        "seconds": seconds,
+        "images_per_s": steps * config.batch_size / seconds,
+        "waited": waited / seconds,
+    }
+
+
+def make_record(split: Split, config: TrainingConfig) -> dict[str, Any]:
+    """Return the content of ``run.json``: configuration, split, data and software versions."""
+    return {
+        "recipe": config.as_record(),
         "split": {
             "seed": split.seed,
             "train": [case.name for case in split.train],
@@ -176,16 +173,16 @@ def _record(split: Split, recipe: Recipe) -> dict[str, Any]:
         },
         "data_sha256": fingerprint((*split.train, *split.validation, *split.test)),
         "augmentation_revision": REVISION,
-        **_origin(recipe, split),
+        **_describe_initial_weights(config, split),
         "made_with": versions(),
     }
 
 
-def _origin(recipe: Recipe, split: Split) -> dict[str, Any]:
-    """What the weights to start from have seen already."""
-    if not recipe.init:
+def _describe_initial_weights(config: TrainingConfig, split: Split) -> dict[str, Any]:
+    """Return the digest of the initial weights and the cases that they were trained on."""
+    if config.init is None:
         return {"init_sha256": None}
-    before = load_model(recipe.init)
+    before = load_model(config.init)
     seen = trained_names(before)
     held_out = (*split.validation, *split.test)
     return {
@@ -195,43 +192,36 @@ def _origin(recipe: Recipe, split: Split) -> dict[str, Any]:
     }
 
 
-def _restart(folder: Path, recipe: Recipe) -> keras.Model:
-    import keras
-
-    loss = _loss(recipe)
-    path = folder / CHECKPOINT_FILE
-    return keras.saving.load_model(path, custom_objects={loss.__name__: loss}, safe_mode=True)
-
-
-def _start_from(model: keras.Model, before: Model) -> None:
-    """Give a network the weights of a model folder; its dropout keeps its own seeds.
-
-    Raises:
-        WeightsError: they are those of another network.
-    """
-    variables, values = weights_of(model), read_variables(before)
-    if [tuple(each.shape) for each in variables] != [value.shape for value in values]:
-        raise WeightsError(f"{before.folder}: its variables do not fit {model.name}")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+def _load(split: Split, config: TrainingConfig) -> tuple[Arrays, Arrays, Batch]:
+    """Return the cases and phantoms to train on, and the batch to validate on."""
+    _, size = network_and_size(config)
+    real = load_arrays(split.train, size * OVERSAMPLING)
+    held_out = load_arrays(split.validation, size * OVERSAMPLING)
+    return real, phantom_arrays(config, size), validation_batch(held_out)
 
 
-def _loss(recipe: Recipe) -> Callable[[Any, Any], Any]:
-    def loss(truth: Any, probabilities: Any) -> Any:
-        from keras import ops
+def _is_complete(rows: list[EpochRow], config: TrainingConfig) -> bool:
+    """Whether all epochs are done, or the validation accuracy no longer rises."""
+    if len(rows) >= config.epochs:
+        return True
+    return config.patience is not None and len(rows) - best_epoch(rows) >= config.patience
 
-        truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
-        return LOSSES[recipe.loss](truth, probabilities, ops)
 
-    return loss
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the random state of the dropout layers, which Keras does not save with a model."""
+    random = np.random.default_rng((seed, epoch))
+    for variable in model.non_trainable_variables:
+        if is_dropout_state(variable):
+            variable.assign(random.integers(0, 2**31, variable.shape))
 
 
 @contextmanager
-def _undivided() -> Iterator[None]:
-    """Within the block devices do not share batches: the last one to validate on may be odd.
+def _not_distributed() -> Iterator[None]:
+    """Disable Keras' distribution of batches and new variables within the block.
 
-    Nor do they share variables made in it. Keras makes some as it saves a model, which the first
-    host does alone: shared ones would wait for the others.
+    The last validation batch may not be divisible by the number of devices. Keras creates
+    variables when it saves a model, which only the first host does: distributed variables would
+    wait for the other hosts.
     """
     from keras import distribution
 
@@ -241,49 +231,3 @@ def _undivided() -> Iterator[None]:
         yield
     finally:
         distribution.set_distribution(before)
-
-
-def _out_of_patience(rows: list[Row], recipe: Recipe) -> bool:
-    return recipe.patience is not None and len(rows) - best_epoch(rows) >= recipe.patience
-
-
-def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    """Set the state of the dropout masks, which Keras does not save with a model."""
-    random = np.random.default_rng((seed, epoch))
-    for variable in model.non_trainable_variables:
-        if is_dropout_state(variable):
-            variable.assign(random.integers(0, 2**31, variable.shape))
-
-
-def train_epoch(
-    model: keras.Model,
-    real: Arrays,
-    phantoms: Arrays,
-    recipe: Recipe,
-    epoch: int,
-    hosts: Hosts = ALONE,
-) -> Row:
-    """One pass over the cases: loss and scores (means over steps), seconds, share spent waiting."""
-    _seed_dropout(model, recipe.seed, epoch)
-    started, waited = time.perf_counter(), 0.0
-    sums: Row = {}
-    batches = epoch_batches(real, phantoms, recipe, epoch, hosts)
-    while True:
-        asked = time.perf_counter()
-        batch = next(batches, None)
-        waited += time.perf_counter() - asked
-        if batch is None:
-            break
-        if hosts.count == 1:  # among several it costs messages, and their Keras does it anyway
-            model.reset_metrics()  # not every version of Keras does
-        logs = model.train_on_batch(*batch, return_dict=True)
-        sums = {key: sums.get(key, 0.0) + float(value) for key, value in logs.items()}
-        if not np.isfinite(sums["loss"]):
-            raise TrainingError(
-                f"epoch {epoch + 1}: the loss is no longer a number. The last whole epoch is kept; "
-                "start again with a lower --learning-rate or another --seed."
-            )
-    seconds = time.perf_counter() - started
-    row = {key: value / steps_per_epoch(real, recipe) for key, value in sums.items()}
-    rate = steps_per_epoch(real, recipe) * recipe.batch_size / seconds
-    return row | {"seconds": seconds, "images_per_s": rate, "waited": waited / seconds}

@@ -1,0 +1,102 @@
+"""Saving and loading of networks in a run folder; ``run_record`` lists its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._util import tensorflow
+from .._util.files import atomic_path
+from .build import loss_function
+from .config import TrainingConfig
+from .run_record import (
+    BEST_FILE,
+    CHECKPOINT_FILE,
+    WEIGHTS_FILE,
+    EpochRow,
+    best_epoch,
+    read_history,
+    translate_os_errors,
+    write_history,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+_ADVICE = "the last whole epoch is kept: free some space and continue with --resume"
+
+
+def save_epoch(folder: Path, model: keras.Model, row: EpochRow, *, keep_best: bool) -> None:
+    """Save a checkpoint and a row of history, each atomically.
+
+    Args:
+        folder: run folder.
+        model: the compiled network; the checkpoint includes the optimizer's state.
+        row: results of this epoch; its ``epoch`` counts from 1.
+        keep_best: also save the network to ``best.keras`` if its validation accuracy is the best
+            so far.
+
+    Raises:
+        TrainingError: a file cannot be written; the last epoch's checkpoint is unchanged.
+    """
+    # The checkpoint is written last: a history row without a checkpoint is dropped on resume.
+    rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
+    with translate_os_errors(f"{folder}: epoch {row['epoch']:.0f} cannot be saved", _ADVICE):
+        if keep_best and best_epoch(rows) == row["epoch"]:
+            save_model(model, folder / BEST_FILE)
+        write_history(folder, rows)
+        save_model(model, folder / CHECKPOINT_FILE)
+        _log_scalars(folder / "tensorboard", row)
+
+
+def save_weights(folder: Path, model: keras.Model) -> None:
+    """Save the trained network of a run to ``weights.keras``.
+
+    Raises:
+        TrainingError: the file cannot be written.
+    """
+    with translate_os_errors(f"{folder}: the weights cannot be saved", _ADVICE):
+        save_model(model, folder / WEIGHTS_FILE)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a Keras model atomically.
+
+    Raises:
+        OSError: it cannot be written; an existing file is unchanged.
+    """
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def load_checkpoint(folder: Path, config: TrainingConfig) -> keras.Model:
+    """Load the compiled network, with its optimizer's state, after the last complete epoch."""
+    loss = loss_function(config)
+    saving = tensorflow.keras().saving
+    path = folder / CHECKPOINT_FILE
+    return saving.load_model(path, custom_objects={loss.__name__: loss}, safe_mode=True)
+
+
+def load_best(folder: Path) -> keras.Model:
+    """Load the network, not compiled, after the epoch of the best validation accuracy."""
+    return _load(folder / BEST_FILE)
+
+
+def load_weights(folder: Path) -> keras.Model:
+    """Load the trained network of a finished run, not compiled."""
+    return _load(folder / WEIGHTS_FILE)
+
+
+def _load(path: Path) -> keras.Model:
+    return tensorflow.keras().saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _log_scalars(folder: Path, row: EpochRow) -> None:
+    """Write an epoch for TensorBoard, with tensorboardX, which works with every Keras backend."""
+    from tensorboardX import SummaryWriter
+
+    # File names contain seconds only: the suffix keeps short epochs from overwriting each other.
+    with SummaryWriter(str(folder), filename_suffix=f".{row['epoch']:05.0f}") as writer:
+        for key, value in row.items():
+            if key != "epoch":
+                writer.add_scalar(key, value, int(row["epoch"]))
