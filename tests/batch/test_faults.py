@@ -154,7 +154,7 @@ def test_a_folder_in_the_place_of_an_output_file_costs_one_film(films, tmp_path)
 def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monkeypatch, fault):
     real = threads.read
 
-    def read(path, *args):
+    def read(path, **options):
         if path.name == "b.png":
             if fault == "vanishes":
                 path.unlink()
@@ -166,7 +166,7 @@ def test_a_film_that_cannot_be_read_any_more_costs_itself(films, tmp_path, monke
                 raise_in_open(monkeypatch, errno.ESTALE)
             else:
                 raise MemoryError
-        return real(path, *args)
+        return real(path, **options)
 
     def raise_in_open(patch, number):
         opened = Path.open
@@ -269,10 +269,10 @@ def test_two_films_that_would_collide_are_told_apart_or_named(films, tmp_path):
 def test_a_slow_drive_holds_up_nothing_else(films, tmp_path, monkeypatch):
     real, waiting = threads.read, threading.Event()
 
-    def read(path, *args):
+    def read(path, **options):
         if path.name == "a.png":
             waiting.wait(30)
-        result = real(path, *args)
+        result = real(path, **options)
         if path.name == "c.png":
             waiting.set()  # the last was read while the first was waited for
         return result

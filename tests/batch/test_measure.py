@@ -14,11 +14,9 @@ import tifffile
 
 from xray_seg.analysis.measurements import MEASURES
 from xray_seg.batch.journal import COLUMNS, result_cell
-from xray_seg.batch.measure import measure_file, read_labels
+from xray_seg.batch.measure import measure_file
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
-from xray_seg.errors import ReadError
-from xray_seg.postprocessing.laterality import split_sides
 
 GREYS = tuple(name for name in MEASURES if name.endswith("_mean_grey"))
 KEYS = ("a", "b", "ward/c")
@@ -245,55 +243,13 @@ def test_a_reader_that_leaves_early_sees_no_traceback(tmp_path):
 LABELS = phantom_labels(make_phantom(3, 80))[:70]
 
 
-@pytest.mark.parametrize("unit", [1, 2, 3])
-def test_the_spacing_of_a_tiff_is_its_resolution_in_centimetres(tmp_path, unit):
-    path = tmp_path / "m.tif"
-    resolution = ((100, 7), (50, 7))  # columns and rows in 10 mm
-    tifffile.imwrite(path, LABELS, resolution=resolution, resolutionunit=unit)
-    found = read_labels(path)
-    assert found.spacing == (pytest.approx((1.4, 0.7)) if unit == 3 else None)
-    np.testing.assert_array_equal(found.labels, LABELS)
-    assert (found.format, found.sided) == ("TIFF", False)
-
-
-@pytest.mark.parametrize("resolution", [(0, 0), ((1, 0), (1, 0))])
-def test_a_resolution_that_is_none_gives_no_spacing(tmp_path, resolution):
-    path = tmp_path / "m.tif"
-    tifffile.imwrite(path, LABELS, resolution=(7, 7), resolutionunit=3)
-    pairs = [each if isinstance(each, tuple) else (each, 1) for each in resolution]
-    with tifffile.TiffFile(path, mode="r+") as tiff:
-        for name, pair in zip(("XResolution", "YResolution"), pairs, strict=True):
-            tiff.pages.first.tags[name].overwrite(pair)
-    assert read_labels(path).spacing is None
-
-
-def test_maps_of_other_programs_are_read(tmp_path):
-    parts = split_sides(LABELS)
-    cases = {
-        "wide.tif": (LABELS.astype(np.uint16), LABELS, False),
-        "swapped.tif": (LABELS.astype(">u2"), LABELS, False),
-        "parts.tif": (parts, parts, True),
-        "right.tif": (np.where(parts > 3, 0, parts).astype(np.uint8), None, False),
-    }
-    for name, (stored, labels, sided) in cases.items():
-        order = ">" if stored.dtype.byteorder == ">" else None
-        tifffile.imwrite(tmp_path / name, stored, byteorder=order)
-        found = read_labels(tmp_path / name)
-        np.testing.assert_array_equal(found.labels, stored if labels is None else labels)
-        assert found.labels.dtype == np.uint8
-        assert found.sided is sided
-    tifffile.imwrite(tmp_path / "floats.tif", LABELS.astype(np.float32))
-    with pytest.raises(ReadError, match="no labels"):
-        read_labels(tmp_path / "floats.tif")
-
-
 def test_a_film_gives_the_spacing_that_a_png_cannot_hold(tmp_path):
     from helpers.dicom import make
 
     (tmp_path / "film.png").write_bytes(imagecodecs.png_encode(LABELS))
     pixels = (make_phantom(3, 80).radiograph[:70] * 4095).astype(np.uint16)
     make(tmp_path / "film.dcm", pixels, PixelSpacing=[0.4, 0.2])
-    row = measure_file(tmp_path / "film.png", tmp_path / "film.dcm")
+    row = measure_file(tmp_path / "film.png", image=tmp_path / "film.dcm")
     assert (row["row_spacing_mm"], row["column_spacing_mm"]) == (0.4, 0.2)
     area = (LABELS == 2).sum() * 0.08 / 100
     assert row["heart_area_cm2"] == pytest.approx(area, rel=1e-5)

@@ -82,10 +82,10 @@ def test_a_surprise_in_a_stage_costs_one_film(place, monkeypatch, stage):
     place.add("a.png", "b.png", "c.png")
     real = getattr(threads, stage)
 
-    def surprising(*args):
-        if "b" in (getattr(args[0], "stem", ""), args[1]):
+    def surprising(*args, **options):
+        if "b" in (getattr(args[0], "stem", ""), *args[1:2]):
             raise ZeroDivisionError("a surprise")
-        return real(*args)
+        return real(*args, **options)
 
     monkeypatch.setattr(threads, stage, surprising)
     summary, rows = place.run()
@@ -128,12 +128,12 @@ def test_the_number_of_films_under_way_is_bounded(place, monkeypatch, slow):
     lock, under_way, most = threading.Lock(), 0, 0
     read, save = threads.read, threads.save_outputs
 
-    def counted_read(*args):
+    def counted_read(*args, **options):
         nonlocal under_way, most
         with lock:
             under_way += 1
             most = max(most, under_way)
-        return read(*args)
+        return read(*args, **options)
 
     def counted_save(*args):
         nonlocal under_way
@@ -159,9 +159,9 @@ def test_bad_files_are_told_of_before_all_are_read(place, monkeypatch):
         (place.films / f"{n}.txt").write_text("no film")
     reads, read = [], threads.read
 
-    def counted(*args):
+    def counted(*args, **options):
         reads.append(args)
-        return read(*args)
+        return read(*args, **options)
 
     monkeypatch.setattr(threads, "read", counted)
     reads_when_told = []
@@ -191,7 +191,9 @@ def test_readers_and_writers_give_way_to_the_engine(place, monkeypatch):
 
     place.add("a.png", "b.png")
     found, read, save = {}, threads.read, threads.save_outputs
-    monkeypatch.setattr(threads, "read", lambda *a: found.update(read=priority()) or read(*a))
+    monkeypatch.setattr(
+        threads, "read", lambda *a, **o: found.update(read=priority()) or read(*a, **o)
+    )
     monkeypatch.setattr(
         threads, "save_outputs", lambda *a: found.update(save=priority()) or save(*a)
     )

@@ -118,8 +118,8 @@ def test_grey_in_colour_channels_is_untouched(tmp_path, channels, dtype):
 
 def test_to_grey_refuses():
     for pixels, words in (
-        (np.zeros(5, np.uint8), "is no image"),
-        (np.zeros((0, 5), np.uint8), "is no image"),
+        (np.zeros(5, np.uint8), "is not an image"),
+        (np.zeros((0, 5), np.uint8), "is not an image"),
         (np.zeros((4, 5), np.int32), "int32 pixels"),
         (np.full((4, 5), np.nan, np.float32), "NaN"),
         (np.full((4, 5), np.inf), "infinite"),
@@ -152,14 +152,14 @@ def test_another_file_of_the_same_length(tmp_path):
     with pytest.raises(NotARadiograph, match=r"other\.bin.*12-bit"):
         read(path)
     layout = RawLayout(JSRT.shape, ">u2", 0, inverted=False)
-    np.testing.assert_array_equal(read(path, layout).pixels, pixels)
+    np.testing.assert_array_equal(read(path, raw=layout).pixels, pixels)
 
 
 @pytest.mark.parametrize("dtype", [">u2", "<u2", "u1"])
 def test_raw_of_another_shape(tmp_path, dtype):
     pixels = np.random.default_rng(0).integers(0, 256, (30, 50)).astype(dtype)
     path = write_raw(tmp_path / "film.raw", pixels, b"header!")
-    film = read(path, RawLayout((30, 50), dtype, 7, inverted=False, spacing=0.2))
+    film = read(path, raw=RawLayout((30, 50), dtype, 7, inverted=False, spacing=0.2))
     np.testing.assert_array_equal(film.pixels, pixels)
     assert (film.format, film.inverted, film.spacing) == ("raw", False, (0.2, 0.2))
 
@@ -259,4 +259,4 @@ def test_a_palette_tiff_is_looked_up_and_inks_are_refused(tmp_path):
 
 def test_a_raw_film_of_unknown_polarity_is_looked_at(tmp_path):
     path = write_raw(tmp_path / "film.raw", np.zeros((30, 50), "<u2"))
-    assert read(path, RawLayout((30, 50), "<u2")).inverted is None
+    assert read(path, raw=RawLayout((30, 50), "<u2")).inverted is None

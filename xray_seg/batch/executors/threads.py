@@ -154,9 +154,14 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
         ReadError: it cannot be read as a radiograph.
     """
     if isinstance(item.path, Remote):
-        radiograph = read(item.path.read_bytes(), options.raw, str(item.path), options.max_pixels)
+        radiograph = read(
+            item.path.read_bytes(),
+            raw=options.raw,
+            name=str(item.path),
+            max_pixels=options.max_pixels,
+        )
     else:
-        radiograph = read(item.path, options.raw, None, options.max_pixels)
+        radiograph = read(item.path, raw=options.raw, max_pixels=options.max_pixels)
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
     if options.inverted is not None:
