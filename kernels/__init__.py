@@ -4,6 +4,7 @@ Each function checks its arguments, then calls a compiled kernel that trusts the
 the GIL, so that reader and writer threads run beside the engine.
 """
 
+from ._types import Ints as Ints
 from .components import Runs as Runs
 from .components import connect as connect
 from .components import find_runs as find_runs

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
-
-Ints = npt.NDArray[np.int64]
+from ._types import Ints
 
 
 @dataclass(frozen=True)

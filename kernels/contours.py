@@ -4,8 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
-
-Ints = npt.NDArray[np.int64]
+from ._types import Ints
 
 
 def trace(labels: npt.NDArray[np.uint8], label: int) -> list[Ints]:

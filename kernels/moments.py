@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
+from ._types import Ints
 from .components import Runs
-
-Ints = npt.NDArray[np.int64]
 
 
 class Moments(NamedTuple):
@@ -68,7 +67,7 @@ def split_at(runs: Runs, label: int, column: float) -> tuple[float, float, float
 
 
 def split_pieces(
-    runs: Runs, pieces: Ints, label: int, column: float = np.inf
+    runs: Runs, pieces: Ints, label: int, *, column: float = np.inf
 ) -> npt.NDArray[np.float64]:
     """How much of a label each piece has on either side of a column.
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
+from ._types import Ints
 from .components import Runs, find_runs
-
-Ints = npt.NDArray[np.int64]
 
 #: A count is at most 2 ** 63 - 1, which takes 13 groups of 5 bits.
 _LONGEST = 13

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .analysis.measurements import Measurements, measure_sides
-from .analysis.quality import Quality, assess
+from .analysis.quality import Quality, estimate_quality
 from .models.engines import Engine, open_engine
 from .models.model_folder import Model, load_model
 from .postprocessing.cleanup import clean
-from .postprocessing.laterality import Sides, find_sides, sides_of
+from .postprocessing.laterality import Sides, find_sides, sides_from_runs
 from .preprocessing.preprocessor import ModelInput, Preprocessor
 from .radiograph import Radiograph
 from .readers import read
@@ -52,17 +52,19 @@ class Segmentation:
     @cached_property
     def sides(self) -> Sides:
         """Right and left, told apart."""
-        return sides_of(self.runs) if self.runs else find_sides(self.labels)
+        return sides_from_runs(self.runs) if self.runs else find_sides(self.labels)
 
     @cached_property
     def measurements(self) -> Measurements:
         """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
-        return measure_sides(self.sides, self.radiograph.spacing, self.radiograph.pixels)
+        return measure_sides(
+            self.sides, spacing=self.radiograph.spacing, pixels=self.radiograph.pixels
+        )
 
     @cached_property
     def quality(self) -> Quality:
         """Predicted Dice and doubts, without a reference."""
-        return assess(self.radiograph, self.labels, self.probabilities)
+        return estimate_quality(self.radiograph, self.labels, self.probabilities)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:

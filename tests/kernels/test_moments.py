@@ -58,7 +58,7 @@ def test_split_pieces(labels, column):
     runs = find_runs(labels)
     pieces = connect(runs, np.arange(256))
     painted = slow_pieces(labels)
-    found = split_pieces(runs, pieces, 2, column)
+    found = split_pieces(runs, pieces, 2, column=column)
     assert found.shape == (painted.max() + 1, 2)
     for piece in range(len(found)):
         x = np.nonzero((painted == piece) & (labels == 2))[1]

@@ -122,7 +122,7 @@ def quality_cells(quality: Quality) -> dict[str, Any]:
         for name, dice in quality.predicted_dice.items()
     }
     score = round(quality.score, _DICE_DIGITS)
-    return {"quality": score, **predicted, "flags": "; ".join(quality.flags)}
+    return {"quality": score, **predicted, "flags": "; ".join(quality.warnings)}
 
 
 def measured_cells(measures: Measurements) -> dict[str, Any]:

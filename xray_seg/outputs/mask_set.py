@@ -57,7 +57,7 @@ class Masks:
 
         if self.sides:
             sides = self.segmentation.sides
-            return relabelled(sides.runs, sides.parts)
+            return relabelled(sides.runs, sides.labels)
         return self.segmentation.runs or find_runs(self.labels)
 
     @property

@@ -63,7 +63,7 @@ def card(segmentation: Segmentation) -> str:
                 for organ in ORGANS
             ],
             ratio=measured.reasons["cardiothoracic_ratio"] if ratio is None else f"{ratio:.3f}",
-            doubts=(*segmentation.radiograph.notes, *quality.flags),
+            doubts=(*segmentation.radiograph.notes, *quality.warnings),
         )
     )
 
