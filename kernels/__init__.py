@@ -1,7 +1,7 @@
-"""Numba kernels: arrays in, arrays out. They know no files, no networks, and nothing of xray_seg.
+"""Numba kernels: arrays in, arrays out. They import nothing else of xray_seg.
 
-Each function checks its arguments, then calls a compiled kernel that trusts them and releases
-the GIL, so that reader and writer threads run beside the engine.
+Each public function checks its arguments, then calls a compiled kernel that trusts them. Kernels
+release the GIL, so that reader and writer threads run in parallel with the engine.
 """
 
 from ._types import Ints as Ints

@@ -1,4 +1,4 @@
-"""Measurements against a slow count of pixels, maps drawn by hand, and phantoms."""
+"""Measurements against a slow count of pixels, drawn label maps, and phantoms."""
 
 import math
 
@@ -119,7 +119,7 @@ def slow_box(mask):
 
 
 def slow_measure(labels, spacing, pixels):
-    """What pixels counted one organ at a time give; widths of the thorax and ratios apart."""
+    """Measurements by counting pixels of one organ at a time, without the thorax and the ratio."""
     row_mm, column_mm = spacing
     whole = {organ.name: labels == organ.label for organ in ORGANS}
     parts = split_sides(labels)
@@ -293,9 +293,9 @@ def test_arrays_of_other_shapes_and_types_are_refused(labels, pixels):
         measure(labels, pixels=pixels)
 
 
-def test_sums_of_a_large_film_are_exact():
+def test_sums_of_a_large_radiograph_are_exact():
     pixels = np.full((3000, 3000), 65535, ">u2")
-    pixels.flags.writeable = False  # as a memory map of a raw film
+    pixels.flags.writeable = False  # as a memory map of a raw radiograph
     runs = find_runs(np.full((3000, 3000), 3, np.uint8))
     sums = sum_runs(pixels, runs, runs.labels)
     assert sums[3] == 65535 * 3000 * 3000
