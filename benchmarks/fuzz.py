@@ -201,7 +201,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
     raw = RawLayout(shape=(40, 48)) if parser == "raw" else None
     for data in known[parser]:  # whatever is loaded late is loaded before memory is bounded
         (place / "file").write_bytes(data)
-        read(place / "file", raw)
+        read(place / "file", raw=raw)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -214,7 +214,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
         signal.alarm(SECONDS_EACH)
         began = time.perf_counter()
         try:
-            read(place / "file", raw)
+            read(place / "file", raw=raw)
             counts["read"] += 1
         except XraySegError:
             counts["refused"] += 1

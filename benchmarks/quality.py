@@ -1,10 +1,10 @@
-"""Calibrate and judge predicted Dice and flags: spoilt films whose true Dice is known.
+"""Fit and evaluate predicted Dice and warnings on degraded radiographs with known masks.
 
     python benchmarks/quality.py --images IMAGES --masks MASKS --cache FOLDER [--write]
 
-The fit sees spoilt training films; it is judged on spoilt validation films, which neither it nor
-the network has seen. What was computed of a film is kept in the cache, so that a stopped run goes
-on. ``--write`` replaces the calibration that is shipped.
+The fit uses degraded training radiographs. It is evaluated on degraded validation radiographs,
+which neither it nor the network has seen. Features of each radiograph are cached, so that an
+interrupted run can continue. ``--write`` replaces the shipped calibration.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from quality_report import print_report
 from quality_sample import Sample
 
 from xray_seg.analysis.calibration import save_calibration
-from xray_seg.analysis.features import gather
-from xray_seg.analysis.shape import describe
+from xray_seg.analysis.features import extract_features
+from xray_seg.analysis.shape_features import shape_features
 from xray_seg.data.cases import Case, find_cases, read_truth
 from xray_seg.evaluation.metrics import dice
 from xray_seg.kernels import area_mean
@@ -36,43 +36,43 @@ from xray_seg.readers import read
 from xray_seg.segmenter import Segmenter
 
 SIDE = 512
-#: Spoilt copies of a film by each family; what is no chest film is drawn so often.
+#: Degraded copies of a radiograph per family; images of each kind that is not a chest.
 _COPIES, _OTHERS = 2, 40
 
 
 def samples_of(segmenter: Segmenter, case: Case, seed: int) -> Iterator[Sample]:
-    """A film as it is, and spoilt in each way."""
+    """Segment a radiograph as it is, and degraded in each way."""
     truth = read_truth(case)
     step = truth.shape[0] // SIDE
     truth = truth[::step, ::step]
-    film = read(case.image)
-    pixels = area_mean(film.pixels, (truth.shape[0], truth.shape[1]))
-    normalise(pixels, inverted=bool(film.inverted))
-    for number, spoil in enumerate(FAMILIES):
+    radiograph = read(case.image)
+    pixels = area_mean(radiograph.pixels, (truth.shape[0], truth.shape[1]))
+    normalise(pixels, inverted=bool(radiograph.inverted))
+    for number, degrade in enumerate(FAMILIES):
         for copy in range(1 if number == 0 else _COPIES):
             random = np.random.default_rng((seed, number, copy))
-            spoilt, masks = spoil(pixels, truth, random)
-            yield _judged(segmenter, case.name, spoil.__name__, spoilt, masks)
+            degraded, masks = degrade(pixels, truth, random)
+            yield _sample(segmenter, case.name, degrade.__name__, degraded, masks)
 
 
 def others(segmenter: Segmenter, seed: int, count: int) -> Iterator[Sample]:
-    """What is no chest film."""
+    """Segment images that are not chest radiographs."""
     for draw in OTHERS:
         for copy in range(count):
-            film = draw(np.random.default_rng((seed, copy)), SIDE)
-            nothing = np.full(film.shape, BACKGROUND, np.uint8)
-            yield _judged(segmenter, f"{draw.__name__}{copy}", draw.__name__, film, nothing)
+            image = draw(np.random.default_rng((seed, copy)), SIDE)
+            nothing = np.full(image.shape, BACKGROUND, np.uint8)
+            yield _sample(segmenter, f"{draw.__name__}{copy}", draw.__name__, image, nothing)
 
 
-def _judged(
+def _sample(
     segmenter: Segmenter,
     case: str,
     family: str,
-    film: npt.NDArray[np.float32],
+    image: npt.NDArray[np.float32],
     truth: npt.NDArray[np.uint8],
 ) -> Sample:
-    result = segmenter(Radiograph(np.ascontiguousarray(film, np.float32)))
-    evidence = gather(result.radiograph, result.labels, result.probabilities)
+    result = segmenter(Radiograph(np.ascontiguousarray(image, np.float32)))
+    features = extract_features(result.radiograph, result.labels, result.probabilities)
     scores = {}
     for organ in ORGANS:
         mine, true = result.labels == organ.label, truth == organ.label
@@ -80,28 +80,30 @@ def _judged(
             scores[organ.name] = dice(mine, true) if true.any() else 0.0
         else:
             scores[organ.name] = np.nan
-    return Sample(case, family, evidence, scores)
+    return Sample(case, family, features, scores)
 
 
 def _cached(path: Path, make: Iterator[Sample]) -> list[Sample]:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps(list(make)))
-    found: list[Sample] = pickle.loads(path.read_bytes())  # noqa: S301 - our own, made above
+    found: list[Sample] = pickle.loads(path.read_bytes())  # noqa: S301 - written above
     return found
 
 
 @click.command()
 @click.option("--images", type=click.Path(path_type=Path), required=True, help="Radiographs.")
 @click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
-@click.option("--cache", type=click.Path(path_type=Path), required=True, help="For what is made.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), required=True, help="Folder of cached features."
+)
 @click.option("--weights", default=None, help="Shipped weights or a model folder.")
-@click.option("--every", default=2, show_default=True, help="Of the training films, each n-th.")
+@click.option("--every", default=2, show_default=True, help="Use every n-th training radiograph.")
 @click.option("--write", is_flag=True, help="Replace the shipped calibration.")
 def main(
     images: Path, masks: Path, cache: Path, weights: str | None, every: int, write: bool
 ) -> None:
-    """Make or take the samples, fit, judge, print."""
+    """Make or load the samples, fit the calibration, evaluate it, print tables."""
     model = load_model(weights)
     segmenter = Segmenter(weights)
     cases = {case.name: case for case in find_cases(images, masks)}
@@ -115,7 +117,7 @@ def main(
                 made = samples_of(segmenter, cases[name], seed)
                 parts[part] += _cached(folder / f"{name}.pickle", made)
             if part == "train":
-                truths.append(describe(find_sides(read_truth(cases[name])[::2, ::2])))
+                truths.append(shape_features(find_sides(read_truth(cases[name])[::2, ::2])))
         seed = 0 if part == "train" else 1
         made = others(segmenter, seed, _OTHERS)
         parts[part] += _cached(folder / f"others-{part}.pickle", made)

@@ -1,4 +1,4 @@
-"""Tables of how well predicted Dice and flags do."""
+"""Print tables of the accuracy of predicted Dice and warnings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from quality_sample import Sample
 from scipy.stats import rankdata, spearmanr
 
 from xray_seg.analysis.calibration import Calibration
-from xray_seg.analysis.quality import Quality, judge
+from xray_seg.analysis.quality import Quality, quality_from_features
+from xray_seg.analysis.shape_features import Vector
 from xray_seg.labels import ORGANS
 
-Vector = npt.NDArray[np.float64]
-
-#: A mask below this Dice is a bad one.
+#: Masks below this Dice count as bad.
 BAD = 0.9
 _NAMES = tuple(organ.name for organ in ORGANS)
 
@@ -26,43 +25,43 @@ _NAMES = tuple(organ.name for organ in ORGANS)
 def print_report(
     calibration: Calibration, train: Sequence[Sample], test: Sequence[Sample], truths: Vector
 ) -> None:
-    """Print Markdown tables; ``test`` are films that the fit has not seen."""
-    found = [judge(sample.evidence, calibration) for sample in test]
-    click.echo("| films | masks of | bad | correlation | rank correlation | area under ROC |")
+    """Print Markdown tables; ``test`` are radiographs that the fit has not seen."""
+    found = [quality_from_features(sample.features, calibration) for sample in test]
+    click.echo("| radiographs | masks of | bad | correlation | rank correlation | area under ROC |")
     click.echo("| --- | --- | --- | --- | --- | --- |")
-    chest = [sample.family in _spoilt(test) for sample in test]
+    chest = [sample.family in _degraded(test) for sample in test]
     for title, chosen in (
         ("all", np.ones(len(test), bool)),
-        ("chest films, spoilt or not", np.array(chest)),
-        ("validation films as they are", np.array([s.family == WHOLE for s in test])),
+        ("chest radiographs, degraded or not", np.array(chest)),
+        ("undegraded validation radiographs", np.array([s.family == WHOLE for s in test])),
     ):
         for name, predicted, true in _columns(found, test):
             _print_row(title, name, predicted[chosen], true[chosen])
-    click.echo("\nEach kind of damage, unseen by the fit:\n")
+    click.echo("\nEach kind of degradation, excluded from the fit:\n")
     click.echo(
-        "| damage | films | true Dice | predicted | error | area under ROC with sound ones |"
+        "| degradation | radiographs | true Dice | predicted | error | ROC area with undegraded |"
     )
     click.echo("| --- | --- | --- | --- | --- | --- |")
     for family in dict.fromkeys(sample.family for sample in test):
         _print_family(family, train, test, truths, calibration)
-    click.echo("\nShare of films that get a flag:\n")
-    flags = dict.fromkeys(flag for each in found for flag in each.flags)
-    click.echo("| | " + " | ".join(flags) + " |")
-    click.echo("| --- |" + " --- |" * len(flags))
+    click.echo("\nShare of radiographs with each warning:\n")
+    warnings = dict.fromkeys(warning for each in found for warning in each.warnings)
+    click.echo("| | " + " | ".join(warnings) + " |")
+    click.echo("| --- |" + " --- |" * len(warnings))
     for family in dict.fromkeys(sample.family for sample in test):
         mine = [q for q, sample in zip(found, test, strict=True) if sample.family == family]
-        shares = (np.mean([flag in each.flags for each in mine]) for flag in flags)
+        shares = (np.mean([warning in each.warnings for each in mine]) for warning in warnings)
         click.echo(f"| {_words(family)} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
 
 
-def _spoilt(samples: Sequence[Sample]) -> set[str]:
+def _degraded(samples: Sequence[Sample]) -> set[str]:
     return {s.family for s in samples if any(value > 0 for value in s.dice.values())}
 
 
 def _columns(
     found: Sequence[Quality], samples: Sequence[Sample]
 ) -> list[tuple[str, Vector, Vector]]:
-    """Predicted and true Dice, by organ and of the film."""
+    """Predicted and true Dice of each organ, and their mean."""
     true = np.array([[sample.dice[name] for name in _NAMES] for sample in samples])
     columns = [
         (name, np.array([q.predicted_dice[name] for q in found]), true[:, index])
@@ -71,7 +70,7 @@ def _columns(
     count = np.maximum((~np.isnan(true)).sum(axis=1), 1)
     mean = np.nansum(true, axis=1) / count
     mean[np.isnan(true).all(axis=1)] = np.nan
-    return [*columns, ("film (mean)", np.array([q.score for q in found]), mean)]
+    return [*columns, ("mean", np.array([q.score for q in found]), mean)]
 
 
 def _print_row(title: str, name: str, predicted: Vector, true: Vector) -> None:
@@ -82,7 +81,7 @@ def _print_row(title: str, name: str, predicted: Vector, true: Vector) -> None:
         f"{np.mean(true < BAD):.0%}",
         f"{np.corrcoef(predicted, true)[0, 1]:.3f}",
         f"{spearmanr(predicted, true).statistic:.3f}",
-        "none is bad" if area is None else f"{area:.3f}",
+        "no bad masks" if area is None else f"{area:.3f}",
     ]
     click.echo(f"| {title} | {name} | " + " | ".join(cells) + " |")
 
@@ -94,7 +93,7 @@ def _print_family(
     truths: Vector,
     calibration: Calibration,
 ) -> None:
-    """With a fit that has not seen this kind of damage, nor its films."""
+    """Evaluate a fit that excludes this kind of degradation."""
     rest = [sample for sample in train if sample.family != family]
     blind = calibration
     if family != WHOLE:
@@ -102,7 +101,7 @@ def _print_family(
             fit_calibration(truths, rest, calibration.weights_sha256), limits=calibration.limits
         )
     chosen = [sample for sample in test if sample.family in (family, WHOLE)]
-    found = [judge(sample.evidence, blind) for sample in chosen]
+    found = [quality_from_features(sample.features, blind) for sample in chosen]
     _, predicted, true = _columns(found, chosen)[-1]
     mine = np.array([sample.family == family for sample in chosen]) & ~np.isnan(true)
     known = ~np.isnan(true)
@@ -113,13 +112,13 @@ def _print_family(
         f"{true[mine].mean():.3f}",
         f"{predicted[mine].mean():.3f}",
         f"{np.abs(predicted - true)[mine].mean():.3f}",
-        "none is bad" if area is None else f"{area:.3f}",
+        "no bad masks" if area is None else f"{area:.3f}",
     ]
     click.echo("| " + " | ".join(cells) + " |")
 
 
 def roc_area(score: Vector, bad: npt.NDArray[np.bool_]) -> float | None:
-    """Chance that a bad one has a lower score than a good one (Mann and Whitney)."""
+    """Probability that a bad mask scores lower than a good one (Mann-Whitney)."""
     below, above = int(bad.sum()), int((~bad).sum())
     if not below or not above:
         return None

@@ -1,22 +1,22 @@
-"""What is kept of a film with known masks that the network was asked about."""
+"""A segmented radiograph with known masks, from which quality estimation is fitted."""
 
 from dataclasses import dataclass
 
-from xray_seg.analysis.features import Evidence
+from xray_seg.analysis.features import QualityFeatures
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One spoilt film.
+    """One degraded radiograph.
 
     Attributes:
-        case: the film's name.
-        family: how it was spoilt.
-        evidence: of the network's answer.
-        dice: the true Dice of each organ; not a number where there is none to find.
+        case: name of the radiograph.
+        family: kind of degradation.
+        features: quality features of its segmentation.
+        dice: true Dice of each organ; NaN where the organ is not in the image.
     """
 
     case: str
     family: str
-    evidence: Evidence
+    features: QualityFeatures
     dice: dict[str, float]

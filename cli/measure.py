@@ -16,9 +16,9 @@ from .options import listed, positive
 @click.option(
     "--images",
     type=click.Path(path_type=Path, exists=True),
-    help="Folder of the radiographs, for grey levels; each has its mask's name.",
+    help="Folder of the radiographs, for grey levels; each is named as its label map.",
 )
-@click.option("--spacing", type=positive, metavar="MM", help="mm between pixels.")
+@click.option("--spacing", type=positive, metavar="MM", help="Distance of pixel centres in mm.")
 @click.option(
     "--out",
     "-o",
@@ -28,12 +28,12 @@ from .options import listed, positive
     help="A .csv or .parquet file, or - for standard output.",
 )
 def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, out: Path) -> None:
-    """Measure label maps that exist already.
+    """Measure existing label maps.
 
     MASKS are TIFF or PNG files, folders (read at any depth), glob patterns, or - for a list of
-    these on standard input: label maps as `xrayseg batch` writes them to labels/, with or without
-    right and left told apart. The spacing is taken from --spacing, else from a TIFF's resolution,
-    else from its radiograph.
+    these on standard input. They hold label maps as `xrayseg batch` writes them to labels/, with
+    or without laterality. The spacing is that of --spacing, else of a TIFF's resolution, else of
+    the radiograph.
 
     Writes the columns of results.csv, a row per label map. Exit status: 0 all measured, 1 some
     failed (each named with its reason), 2 wrong usage.
@@ -50,16 +50,16 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
         raise click.UsageError(f"--out {out}: give a name that ends in .csv or .parquet, or -")
     if suffix == ".parquet":
         require_parquet()
-    films = None
+    radiographs = None
     if images is not None:
-        films = {
+        radiographs = {
             item.key: item.path
             for item in find_inputs([str(images)])
             if not item.problem and isinstance(item.path, Path)
         }
     failed = 0
 
-    def told(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def report_failures(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         nonlocal failed
         for row in rows:
             if row["status"] != "ok":
@@ -67,7 +67,8 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
                 console.failure(row["error"])
             yield row
 
-    rows = told(measure_files(find_files(listed(masks)), films, spacing))
+    found = measure_files(find_files(listed(masks)), images=radiographs, spacing=spacing)
+    rows = report_failures(found)
     try:
         if str(out) == "-":
             with click.open_file("-", "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -75,7 +76,7 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
         else:
             out.parent.mkdir(parents=True, exist_ok=True)
             (write_parquet if suffix == ".parquet" else write_csv)(out, rows)
-    except BrokenPipeError:  # whoever listened has left: click ends the process quietly
+    except BrokenPipeError:  # the reader has closed standard output; click exits quietly
         raise
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error

@@ -1,9 +1,10 @@
-"""Numba kernels: arrays in, arrays out. They know no files, no networks, and nothing of xray_seg.
+"""Numba kernels: arrays in, arrays out. They import nothing else of xray_seg.
 
-Each function checks its arguments, then calls a compiled kernel that trusts them and releases
-the GIL, so that reader and writer threads run beside the engine.
+Each public function checks its arguments, then calls a compiled kernel that trusts them. Kernels
+release the GIL, so that reader and writer threads run in parallel with the engine.
 """
 
+from ._types import Ints as Ints
 from .components import Runs as Runs
 from .components import connect as connect
 from .components import find_runs as find_runs

@@ -1,4 +1,4 @@
-"""The one way a kernel is compiled: cached in the user's cache directory, GIL released."""
+"""Compilation of kernels: machine code is cached per user, and the GIL is released."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,20 +8,20 @@ import platformdirs
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with numba, lazily per argument type, releasing the GIL.
+    """Compile a function with numba, at its first call per argument type.
 
-    The machine code is cached under ``NUMBA_CACHE_DIR`` where the user set it, else in the
-    user's cache directory: next to the source it would be lost where site-packages is read-only,
-    and would be picked up by a second installation that shares the folder. Where nothing can be
-    written, the kernel is compiled anew in each process.
+    Machine code is cached under ``NUMBA_CACHE_DIR`` if set, else in the user's cache directory.
+    numba's default, next to the source, fails where site-packages is read-only, and another
+    installation that shares the folder could load it. Where no cache can be written, each process
+    compiles the kernel again.
     """
-    ours = platformdirs.user_cache_dir("xray-seg", appauthor=False)
+    default = platformdirs.user_cache_dir("xray-seg", appauthor=False)
     before = numba.config.CACHE_DIR
-    # Read when the dispatcher is made, so other users of numba in this process keep their setting.
-    numba.config.CACHE_DIR = before or ours
+    # numba reads this when it creates the dispatcher; restored for other users of numba.
+    numba.config.CACHE_DIR = before or default
     try:
         return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # "cannot cache function": no writable place at all
+    except RuntimeError:  # "cannot cache function": no directory is writable
         return numba.njit(nogil=True)(function)
     finally:
         numba.config.CACHE_DIR = before

@@ -1,7 +1,8 @@
-"""Connected pieces of a label map, by way of its runs.
+"""Connected components of a label map, found on its runs.
 
-A run is a stretch of equal labels in one row. Even a large label map has a few thousand of them,
-so that pieces are found, measured and repainted without touching most pixels again.
+A run is a stretch of equal labels in one row. A label map of 2048 x 2048 has a few thousand runs,
+so that components are found, measured and relabelled without visiting its pixels again: 28 times
+as fast as cc3d and 110 times as fast as OpenCV (benchmarks/alternatives.py).
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
-
-Ints = npt.NDArray[np.int64]
+from ._types import Ints
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Runs:
         rows: (n,) row of each run.
         starts: (n,) its first column.
         stops: (n,) the column after its last.
-        labels: (n,) uint8 its label.
+        labels: (n,) uint8 its label, or any other value given to it.
         shape: (H, W) of the label map.
     """
 
@@ -39,16 +39,16 @@ class Runs:
 
 
 def find_runs(labels: npt.NDArray[np.uint8]) -> Runs:
-    """Cut a label map into runs.
+    """Find the runs of an (H, W) uint8 label map.
 
     Raises:
-        ValueError: it is not a non-empty 2-D uint8 array.
+        ValueError: the label map is not a non-empty 2-D uint8 array.
     """
     _check(labels)
     labels = np.ascontiguousarray(labels)
     words = labels[:, : labels.shape[1] // 8 * 8].view(np.uint64)
     room, count = 0, _RUNS_A_ROW * labels.shape[0]
-    while count > room:  # a second time where there are more runs than there was room for
+    while count > room:  # repeated once if there are more runs than space for them
         room = count
         places, values = np.empty((3, room), np.int64), np.empty(room, np.uint8)
         count = int(_find_runs(labels, words, places, values))
@@ -57,27 +57,27 @@ def find_runs(labels: npt.NDArray[np.uint8]) -> Runs:
 
 
 def connect(runs: Runs, groups: npt.NDArray[np.int64]) -> Ints:
-    """Number the pieces: runs of one group that touch by a pixel's side belong together.
+    """Number the 4-connected components of a label map.
 
     Args:
-        runs: of a label map.
+        runs: runs of the label map.
         groups: (256,) group of each label; labels of one group connect to each other.
 
     Returns:
-        (n,) piece of each run, from 0 in order of first appearance.
+        (n,) component of each run, numbered from 0 in the order of their first runs.
 
     Raises:
         ValueError: ``groups`` is not (256,).
     """
     if groups.shape != (256,):
-        raise ValueError(f"groups must name one group for each of 256 labels, not {groups.shape}")
-    pieces = np.empty(len(runs.rows), np.int64)
-    _connect(runs.rows, runs.starts, runs.stops, groups[runs.labels], pieces)
-    return pieces
+        raise ValueError(f"groups must have shape (256,), one group per label, not {groups.shape}")
+    components = np.empty(len(runs.rows), np.int64)
+    _connect(runs.rows, runs.starts, runs.stops, groups[runs.labels], components)
+    return components
 
 
 def neighbours(runs: Runs) -> tuple[Ints, Ints, Ints]:
-    """Which runs lie side by side: (m,) indices of both, and how many pixel sides they share."""
+    """Find adjacent runs: (m,) index of one, of the other, and pixel sides that they share."""
     count = int(_neighbours(runs.rows, runs.starts, runs.stops, _NONE, _NONE, _NONE))
     one, other, sides = (np.empty(count, np.int64) for _ in range(3))
     _neighbours(runs.rows, runs.starts, runs.stops, one, other, sides)
@@ -85,15 +85,15 @@ def neighbours(runs: Runs) -> tuple[Ints, Ints, Ints]:
 
 
 def paint_runs(labels: npt.NDArray[np.uint8], runs: Runs, values: npt.NDArray[np.uint8]) -> None:
-    """Repaint, in place, the runs whose value differs from their label.
+    """Write new labels into a label map, in place, for the runs whose label changes.
 
     Args:
         labels: the (H, W) uint8 label map that the runs were found in.
         runs: its runs.
-        values: (n,) uint8 the new label of each run.
+        values: (n,) uint8 new label of each run.
 
     Raises:
-        ValueError: the arrays do not belong together.
+        ValueError: the shapes do not match.
     """
     if labels.shape != runs.shape or values.shape != runs.labels.shape:
         raise ValueError(
@@ -103,10 +103,10 @@ def paint_runs(labels: npt.NDArray[np.uint8], runs: Runs, values: npt.NDArray[np
 
 
 def relabelled(runs: Runs, values: npt.NDArray[np.uint8]) -> Runs:
-    """The runs of the label map once ``paint_runs`` has given its runs these values.
+    """The runs that the label map has after ``paint_runs`` with these values.
 
     Raises:
-        ValueError: there is not one value for each run.
+        ValueError: ``values`` is not (n,) uint8.
     """
     if values.shape != runs.labels.shape or values.dtype != np.uint8:
         raise ValueError(f"{len(runs.labels)} runs need as many uint8, not {values.shape}")
@@ -114,7 +114,7 @@ def relabelled(runs: Runs, values: npt.NDArray[np.uint8]) -> Runs:
         return runs
     begins = np.ones(len(values), np.bool_)
     begins[1:] = (values[1:] != values[:-1]) | (runs.rows[1:] != runs.rows[:-1])
-    ends = np.roll(begins, -1)  # the first one begins, so that the last one ends
+    ends = np.roll(begins, -1)  # rolled from the front: the last run is an end
     return Runs(
         runs.rows[begins], runs.starts[begins], runs.stops[ends], values[begins], runs.shape
     )
@@ -126,15 +126,15 @@ def _check(labels: npt.NDArray[np.uint8]) -> None:
 
 
 _NONE = np.empty(0, np.int64)
-#: Room that is made at first: more than a row of a chest's masks has.
+#: Initial space, in runs per row; more than the masks of a chest have.
 _RUNS_A_ROW = 12
-#: Times a label: eight pixels of it, whatever the byte order.
+#: Multiplied by a label: a word of eight pixels with that label, in either byte order.
 _EIGHT = np.uint64(0x0101010101010101)
 
 
 @kernel
 def _find_runs(labels, words, places, values):
-    """Count the runs, and list as many as there is room for. Eight pixels at a step."""
+    """Count the runs and list those that fit the arrays, comparing eight pixels at a time."""
     room = len(values)
     columns = labels.shape[1]
     run = 0
@@ -178,7 +178,7 @@ def _root(parents, run):
 
 @kernel
 def _connect(rows, starts, stops, groups, parents):
-    """Union-find over runs; each set's root is its first run. Sets are numbered in their order."""
+    """Union-find over runs. The root of a set is its first run; sets are numbered in order."""
     count = len(rows)
     for run in range(count):
         parents[run] = run
@@ -218,7 +218,7 @@ def _join(parents, one, other):
 
 @kernel
 def _neighbours(rows, starts, stops, one, other, sides):
-    """Count the pairs of adjacent runs; list them where the arrays are not empty."""
+    """Count the pairs of adjacent runs, and list them unless the arrays are empty."""
     listing = len(one) > 0
     pairs, above = 0, 0
     for run in range(len(rows)):

@@ -1,44 +1,43 @@
-"""Outlines of a label, along the sides of its pixels."""
+"""Trace the outlines of a label along pixel edges, and simplify lines."""
 
 import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
-
-Ints = npt.NDArray[np.int64]
+from ._types import Ints
 
 
 def trace(labels: npt.NDArray[np.uint8], label: int) -> list[Ints]:
-    """Outline the pixels that have a label.
+    """Trace the outlines of a label as closed rings.
 
     Coordinates are pixel corners: the pixel in row y and column x covers x to x + 1 and y to
-    y + 1. Each ring has the label on its right hand in the image, so that outer rings go
-    clockwise, holes counter-clockwise, and the shoelace areas of all rings add up to the number
-    of pixels. Pixels that touch by a corner alone are apart.
+    y + 1. Rings keep the label on their right: outer rings run clockwise in the image, rings of
+    holes counter-clockwise, so that their signed areas add up to the label's number of pixels.
+    Components are 4-connected: pixels that touch at a corner only are separate.
 
     Args:
         labels: (H, W) uint8.
         label: 0 to 255.
 
     Returns:
-        (n, 2) int64 (x, y) corners of each ring, without repeating the first, in the order of
-        their topmost, then leftmost pixel below a side; none where no pixel has the label. The
-        first side of a ring is the upper one of that pixel.
+        (n, 2) int64 (x, y) corners of each ring, without repeating the first. The first edge of a
+        ring is the upper edge of a pixel: the topmost, then leftmost one whose upper edge belongs
+        to the ring. Rings are in the order of these pixels; there are none without the label.
 
     Raises:
-        ValueError: it is not a 2-D uint8 array.
+        ValueError: the label map is not a 2-D uint8 array.
     """
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise ValueError(f"a 2-D uint8 label map is needed, not {labels.dtype} {labels.shape}")
-    mine = labels == label
-    rows, columns = (np.flatnonzero(mine.any(axis=axis)) for axis in (1, 0))
+    mask = labels == label
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return []
     top, left = rows[0], columns[0]
-    mine = mine[top : rows[-1] + 1, left : columns[-1] + 1]
-    # A frame of pixels without the label saves asking for the border at every step.
-    inside = np.zeros((mine.shape[0] + 2, mine.shape[1] + 2), np.uint8)
-    inside[1:-1, 1:-1] = mine
+    mask = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    # A margin of one pixel makes checks for the border unnecessary.
+    inside = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.uint8)
+    inside[1:-1, 1:-1] = mask
     corners, rings = _count(inside)
     points = np.empty((corners, 2), np.int64)
     stops = np.empty(rings, np.int64)
@@ -48,19 +47,17 @@ def trace(labels: npt.NDArray[np.uint8], label: int) -> list[Ints]:
 
 
 def simplify(points: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.bool_]:
-    """Choose points of a line from which no other is farther off than the tolerance.
-
-    Douglas and Peucker's choice (Cartographica 10:112-122, 1973).
+    """Simplify a line by the algorithm of Douglas and Peucker (Cartographica 10:112-122, 1973).
 
     Args:
-        points: (n, 2) float64, from the line's first to its last, both of which are kept.
-        tolerance: the distance that is allowed, in the points' unit.
+        points: (n, 2) float64 points of the line; the first and the last are kept.
+        tolerance: highest distance of a dropped point from the simplified line, in the same unit.
 
     Returns:
         (n,) whether each point is kept.
 
     Raises:
-        ValueError: they are no points.
+        ValueError: ``points`` has another shape or dtype, or is empty.
     """
     if points.ndim != 2 or points.shape[1] != 2 or points.dtype != np.float64 or not len(points):
         raise ValueError(f"(n, 2) float64 points are needed, not {points.dtype} {points.shape}")
@@ -72,8 +69,8 @@ def simplify(points: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[n
 
 @kernel
 def _simplify(points, tolerance, kept):
-    """Halve each span at its farthest point, until none is too far from its chord."""
-    spans = np.empty((len(points), 2), np.int64)  # not more wait than there are points
+    """Split each span at the point farthest from its chord, until all are within tolerance."""
+    spans = np.empty((len(points), 2), np.int64)  # a stack, never higher than the number of points
     spans[0] = 0, len(points) - 1
     waiting = 1
     while waiting:
@@ -98,7 +95,7 @@ def _simplify(points, tolerance, kept):
 
 @kernel
 def _count(inside):
-    """The number of corners of all rings, and a number that rings do not exceed."""
+    """Number of corners of all rings, and an upper bound for the number of rings."""
     corners, starts = 0, 0
     for y in range(inside.shape[0] - 1):
         for x in range(inside.shape[1] - 1):
@@ -109,7 +106,7 @@ def _count(inside):
                 corners += 1
             elif total == 2 and one == four:
                 corners += 2
-            # A ring's first corner is the upper left one of a run of upper sides.
+            # A ring starts at the upper left corner of a run of upper edges.
             if four == 1 and two == 0 and (one == 1 or three == 0):
                 starts += 1
     return corners, starts
@@ -117,7 +114,7 @@ def _count(inside):
 
 @kernel
 def _trace(inside, points, stops):
-    """List the rings; each upper side that was walked is marked, so that none is walked twice."""
+    """List the rings. Upper edges are marked once followed, so that no ring is listed twice."""
     rows, columns = inside.shape
     walked = np.zeros((rows, columns), np.uint8)
     place, rings = 0, 0
@@ -132,11 +129,11 @@ def _trace(inside, points, stops):
 
 @kernel
 def _walk(inside, walked, y, x, points, place):
-    """Follow a ring from the upper side of pixel (y, x) until it closes."""
-    # (y, x) is also the corner that has pixel (y, x) on its lower right.
+    """Follow a ring from the upper edge of pixel (y, x) until it closes."""
+    # Corner (y, x) is the upper left one of pixel (y, x).
     first_y, first_x = y, x
     down, right = 0, 1
-    points[place, 0], points[place, 1] = x - 1, y - 1  # without the frame
+    points[place, 0], points[place, 1] = x - 1, y - 1  # without the margin
     place += 1
     while True:
         if right == 1:

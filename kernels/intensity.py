@@ -1,4 +1,4 @@
-"""Grey levels under the runs of a label map."""
+"""Sums of grey levels and probabilities by label, and contrast stretching."""
 
 from typing import Any
 
@@ -8,25 +8,25 @@ import numpy.typing as npt
 from ._jit import kernel
 from .components import Runs
 
-#: Pixels of 16 bits whose sum fits 32: 65536 * 65535 < 2**32.
-_STRETCH = 65536
+#: 16-bit pixels whose sum fits 32 bits: 65536 * 65535 < 2**32.
+_BLOCK = 65536
 
 
 def sum_runs(
     pixels: npt.NDArray[Any], runs: Runs, values: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
-    """Sum the grey levels under the runs of each value; runs of value 0 are passed over.
+    """Sum the grey levels of the pixels under the runs of each value, except value 0.
 
     Args:
         pixels: (H, W) uint8, uint16, float32 or float64 of either byte order.
-        runs: of an (H, W) label map.
-        values: (n,) uint8, to which sum each run adds.
+        runs: runs of an (H, W) label map.
+        values: (n,) uint8 value of each run.
 
     Returns:
         (256,) float64 sum by value; exact for integers.
 
     Raises:
-        ValueError: the arrays do not belong together, or pixels of another type.
+        ValueError: the shapes do not match, or pixels have another dtype.
     """
     if pixels.shape != runs.shape or values.shape != runs.labels.shape:
         raise ValueError(
@@ -46,18 +46,18 @@ def sum_runs(
 
 
 def stretch(values: npt.NDArray[np.float32], black: float, white: float) -> npt.NDArray[np.uint8]:
-    """Map ``black`` to 0 and ``white`` to 255, either of which may be the greater, and clip.
+    """Map ``black`` to 0 and ``white`` to 255 linearly, and clip. Either may be the greater.
 
     Args:
         values: (H, W) float32.
         black: the value that becomes 0.
-        white: the value that becomes 255; if it is the same, everything becomes 0.
+        white: the value that becomes 255; if it equals ``black``, everything becomes 0.
 
     Returns:
         (H, W) uint8, rounded down.
 
     Raises:
-        ValueError: other types.
+        ValueError: ``values`` is not 2-D float32.
     """
     if values.ndim != 2 or values.dtype != np.float32:
         raise ValueError(f"stretch needs (H, W) float32, not {values.dtype} {values.shape}")
@@ -70,18 +70,18 @@ def stretch(values: npt.NDArray[np.float32], black: float, white: float) -> npt.
 def class_sums(
     probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
-    """Sum what a class is given, over the image and inside its mask.
+    """Sum the probabilities of each class, over the image and inside its mask.
 
     Args:
         probabilities: (H, W, classes) float32 of any strides.
         labels: (H, W) uint8, below ``classes``.
 
     Returns:
-        (classes, 4) float64: pixels of its mask; the sum of its probabilities p inside the mask,
-        over the image, and that of p (1 - p) over the image.
+        (classes, 4) float64: area of the mask in pixels; sum of the class's probability p inside
+        the mask; sum of p over the image; sum of p (1 - p) over the image.
 
     Raises:
-        ValueError: shapes or types that do not fit, or a label out of range.
+        ValueError: shapes or dtypes do not match, or a label is out of range.
     """
     if probabilities.ndim != 3 or probabilities.dtype != np.float32 or labels.dtype != np.uint8:
         raise ValueError(f"class_sums needs (H, W, classes) float32, not {probabilities.shape}")
@@ -102,28 +102,28 @@ def _stretch(values, black, scale, out):
 
 @kernel
 def _class_sums(probabilities, labels, sums):
-    """Over the image by column first, which vector instructions can do; inside masks by stretch."""
+    """Sums over the image are kept by column, which vectorises; sums inside masks by run."""
     height, width, classes = probabilities.shape
-    whole, unsure = np.zeros((2, width, classes), np.float64)
+    total, variance = np.zeros((2, width, classes), np.float64)
     for y in range(height):
         for x in range(width):
             for label in range(classes):
                 share = np.float64(probabilities[y, x, label])
-                whole[x, label] += share
-                unsure[x, label] += share * (1 - share)
-        first, mine, within = 0, labels[y, 0], 0.0
+                total[x, label] += share
+                variance[x, label] += share * (1 - share)
+        first, current, inside = 0, labels[y, 0], 0.0
         for x in range(width):
-            if labels[y, x] != mine:
-                sums[mine, 0] += x - first
-                sums[mine, 1] += within
-                first, mine, within = x, labels[y, x], 0.0
-            within += probabilities[y, x, mine]
-        sums[mine, 0] += width - first
-        sums[mine, 1] += within
+            if labels[y, x] != current:
+                sums[current, 0] += x - first
+                sums[current, 1] += inside
+                first, current, inside = x, labels[y, x], 0.0
+            inside += probabilities[y, x, current]
+        sums[current, 0] += width - first
+        sums[current, 1] += inside
     for x in range(width):
         for label in range(classes):
-            sums[label, 2] += whole[x, label]
-            sums[label, 3] += unsure[x, label]
+            sums[label, 2] += total[x, label]
+            sums[label, 3] += variance[x, label]
 
 
 @kernel
@@ -132,18 +132,18 @@ def _sum_integers(pixels, swapped, rows, starts, stops, values, sums):
         if values[run] == 0:
             continue
         line = pixels[rows[run], starts[run] : stops[run]]
-        for first in range(0, len(line), _STRETCH):
-            stretch = line[first : first + _STRETCH]
-            if swapped:  # its bytes are swapped once, in their sums
+        for first in range(0, len(line), _BLOCK):
+            block = line[first : first + _BLOCK]
+            if swapped:  # swap the bytes of the sums instead of each pixel's
                 low, high = np.uint32(0), np.uint32(0)
-                for x in range(len(stretch)):
-                    low += np.uint32(stretch[x] >> 8)
-                    high += np.uint32(stretch[x] & 255)
+                for x in range(len(block)):
+                    low += np.uint32(block[x] >> 8)
+                    high += np.uint32(block[x] & 255)
                 total = np.float64(high) * 256 + np.float64(low)
             else:
                 plain = np.uint32(0)
-                for x in range(len(stretch)):
-                    plain += np.uint32(stretch[x])
+                for x in range(len(block)):
+                    plain += np.uint32(block[x])
                 total = np.float64(plain)
             sums[values[run]] += total
 

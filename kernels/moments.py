@@ -1,4 +1,4 @@
-"""Areas, places and extents of what runs belong to, without going back to pixels."""
+"""Areas, centroids and boxes of runs, without visiting pixels."""
 
 from typing import NamedTuple
 
@@ -6,22 +6,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ._jit import kernel
+from ._types import Ints
 from .components import Runs
-
-Ints = npt.NDArray[np.int64]
 
 
 class Moments(NamedTuple):
-    """Of the runs of each value, 0 to 255; all of them (256,) int64.
+    """Moments and boxes of the runs of each value, 0 to 255; each (256,) int64.
 
     Attributes:
-        area: pixels.
-        x_twice: sum over its pixels of twice the column of their centres, which are at halves.
-        y_sum: sum over its pixels of their row.
-        x0: its first column; where there is no pixel, the image's width.
-        y0: its first row; where there is no pixel, the image's height.
-        x1: the column after its last, or 0.
-        y1: the row after its last, or 0.
+        area: number of pixels.
+        x_twice: sum over pixels of twice the x of their centres, which is column + 0.5.
+        y_sum: sum over pixels of their row.
+        x0: first column; the image's width where there is no pixel.
+        y0: first row; the image's height where there is no pixel.
+        x1: column after the last; 0 where there is no pixel.
+        y1: row after the last; 0 where there is no pixel.
     """
 
     area: Ints
@@ -34,14 +33,14 @@ class Moments(NamedTuple):
 
 
 def moments(runs: Runs, values: npt.NDArray[np.uint8]) -> Moments:
-    """Add up runs by their values.
+    """Compute the moments and boxes of runs by value.
 
     Args:
-        runs: of a label map.
-        values: (n,) uint8 what each run belongs to, its label for instance.
+        runs: runs of a label map.
+        values: (n,) uint8 value of each run, for instance its label.
 
     Raises:
-        ValueError: there is not one value for each run.
+        ValueError: ``values`` is not (n,) uint8.
     """
     if values.shape != runs.rows.shape or values.dtype != np.uint8:
         raise ValueError(f"{len(runs.rows)} runs need as many uint8, not {values.shape}")
@@ -52,43 +51,43 @@ def moments(runs: Runs, values: npt.NDArray[np.uint8]) -> Moments:
 
 
 def split_at(runs: Runs, label: int, column: float) -> tuple[float, float, float, float]:
-    """How much of a label lies on either side of a column, and where.
+    """Area and first moment of a label on either side of a column.
 
     Args:
-        runs: of a label map.
-        label: which of them.
-        column: as pixels' sides are counted: the pixel in column x covers x to x + 1.
+        runs: runs of a label map.
+        label: the label.
+        column: x coordinate at which to split; the pixel in column x covers x to x + 1, and a run
+            that it crosses is divided there.
 
     Returns:
-        The area on the left of it in pixels, and the sum over it of its columns; the same on the
-        right. A run that the column crosses is divided there.
+        Area in pixels and integral of x over it, on the left; the same on the right.
     """
     found = _split_at(runs.starts, runs.stops, runs.labels, np.uint8(label), float(column))
     return tuple(float(each) for each in found)  # type: ignore[return-value]
 
 
 def split_pieces(
-    runs: Runs, pieces: Ints, label: int, column: float = np.inf
+    runs: Runs, components: Ints, label: int, *, column: float = np.inf
 ) -> npt.NDArray[np.float64]:
-    """How much of a label each piece has on either side of a column.
+    """Area of a label in each component, on either side of a column.
 
     Args:
-        runs: of a label map.
-        pieces: (n,) piece of each run, as ``connect`` numbers them.
-        label: which of them.
-        column: as of split_at; without it all counts as left.
+        runs: runs of a label map.
+        components: (n,) component of each run, as ``connect`` numbers them.
+        label: the label.
+        column: x coordinate at which to split, as in ``split_at``; by default all is on the left.
 
     Returns:
-        (pieces, 2) float64 pixels on the left and on the right.
+        (components, 2) float64 area in pixels, on the left and on the right.
 
     Raises:
-        ValueError: there is not one piece for each run.
+        ValueError: ``components`` is not (n,).
     """
-    if pieces.shape != runs.rows.shape:
-        raise ValueError(f"{len(runs.rows)} runs need as many pieces, not {pieces.shape}")
-    sums = np.zeros((int(pieces.max(initial=-1)) + 1, 2), np.float64)
+    if components.shape != runs.rows.shape:
+        raise ValueError(f"{len(runs.rows)} runs need as many components, not {components.shape}")
+    sums = np.zeros((int(components.max(initial=-1)) + 1, 2), np.float64)
     column = float(min(column, runs.shape[1]))
-    _split_pieces(runs.starts, runs.stops, runs.labels, pieces, np.uint8(label), column, sums)
+    _split_pieces(runs.starts, runs.stops, runs.labels, components, np.uint8(label), column, sums)
     return sums
 
 
@@ -122,10 +121,10 @@ def _split_at(starts, stops, labels, label, column):
 
 
 @kernel
-def _split_pieces(starts, stops, labels, pieces, label, column, sums):
+def _split_pieces(starts, stops, labels, components, label, column, sums):
     for run in range(len(labels)):
         if labels[run] == label:
             start, stop = np.float64(starts[run]), np.float64(stops[run])
             middle = min(max(column, start), stop)
-            sums[pieces[run], 0] += middle - start
-            sums[pieces[run], 1] += stop - middle
+            sums[components[run], 0] += middle - start
+            sums[components[run], 1] += stop - middle

@@ -1,4 +1,4 @@
-"""Colour over grey: the picture by which a person judges a mask."""
+"""Blend coloured organs over a grey image."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +12,19 @@ def blend(
     colours: npt.NDArray[np.uint8],
     opacity: float,
 ) -> npt.NDArray[np.uint8]:
-    """Lay translucent organs with opaque outlines over a grey image.
+    """Blend translucent organs with opaque outlines over a grey image.
 
     Args:
         grey: (h, w) uint8.
-        labels: (H, W) uint8 label map of any size; taken at the nearest pixel.
-        colours: (classes, 3) uint8; label 0 is left clear.
-        opacity: of an organ's inside, 0 to 1.
+        labels: (H, W) uint8 label map of any size, resampled to the nearest pixel.
+        colours: (classes, 3) uint8 red, green, blue; label 0 stays transparent.
+        opacity: opacity inside an organ, 0 to 1.
 
     Returns:
         (h, w, 3) uint8.
 
     Raises:
-        ValueError: shapes or types that do not fit, more than 128 classes, or a label without a
+        ValueError: shapes or dtypes are wrong, there are more than 128 classes, or a label has no
             colour.
     """
     if grey.ndim != 2 or labels.ndim != 2 or 0 in grey.shape or 0 in labels.shape:
@@ -44,7 +44,7 @@ def blend(
 
 
 def _mixtures(colours: npt.NDArray[np.uint8], opacity: float) -> npt.NDArray[np.uint32]:
-    """(classes, 2, 256) what each grey becomes inside each class and on its outline.
+    """(classes, 2, 256) colour of each grey level, inside each class and on its outline.
 
     Red, green and blue are the lowest three bytes of each number. Background has no outline.
     """
@@ -65,7 +65,7 @@ def _blend(grey, labels, mixtures, words):
     columns = np.empty(width, np.int64)
     for x in range(width):
         columns[x] = (2 * x + 1) * labels.shape[1] // (2 * width)
-    lines = np.empty((3, width + 2), np.uint8)  # labels of three rows of the picture
+    lines = np.empty((3, width + 2), np.uint8)  # labels of three rows of the output
     _sample(labels, 0, height, columns, lines[0])
     lines[2] = lines[0]
     places = np.zeros(-(-width // 4) * 4, np.uint16)
@@ -87,9 +87,9 @@ def _blend(grey, labels, mixtures, words):
 
 @kernel
 def _pack(colours, places, words):
-    """Four pixels into three words at a time: a third of the time of twelve bytes one by one.
+    """Pack four pixels into three words at a time, three times as fast as byte by byte.
 
-    Little-endian, as is everything that the engines run on.
+    Assumes a little-endian processor; the engines run on no other.
     """
     for four in range(len(places) // 4):
         one, two = colours[places[4 * four]], colours[places[4 * four + 1]]
@@ -101,7 +101,7 @@ def _pack(colours, places, words):
 
 @kernel
 def _sample(labels, row, height, columns, line):
-    """The nearest label of each pixel of a row of the picture, the outermost ones once more."""
+    """Nearest label of each pixel of an output row, with the outermost ones repeated."""
     source = labels[(2 * row + 1) * labels.shape[0] // (2 * height)]
     for x in range(len(columns)):
         line[x + 1] = source[columns[x]]

@@ -1,4 +1,4 @@
-"""Area means: from stored pixels to the network's grid, in one pass over the source."""
+"""Resample by area means in one pass over the source, and label maps by nearest neighbour."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,22 +9,24 @@ from ._jit import kernel
 def area_mean(
     source: npt.NDArray[np.generic],
     shape: tuple[int, int],
+    *,
     out: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Mean of the source over the area that each target pixel covers, for any ratio.
+    """Resize by the mean over the area that each target pixel covers, for any ratio.
 
     Args:
-        source: (H, W) uint8, uint16, float32 or float64, of either byte order and any strides,
-            read once and never copied: a memory map is decoded as it is paged in.
-        shape: (h, w) of the result; where it is larger than the source, each source pixel is
-            spread over the area that it covers.
-        out: (h, w) float32 to write into, for instance a view of a batch.
+        source: (H, W) uint8, uint16, float32 or float64, of either byte order and any strides. It
+            is read once. Integers are not copied, so that a memory map is decoded while it is
+            paged in.
+        shape: (h, w) of the result; it may be larger than the source.
+        out: (h, w) float32 array to write into, for instance a view of a batch.
 
     Returns:
         (h, w) float32 in the source's units.
 
     Raises:
-        ValueError: a dimension is empty, the dtype is another, or ``out`` does not fit.
+        ValueError: a dimension is empty, the dtype is another, or ``out`` has another shape or
+            dtype.
     """
     if source.ndim != 2 or 0 in source.shape or min(shape) < 1:
         raise ValueError(f"area_mean needs non-empty 2-D arrays, got {source.shape} to {shape}")
@@ -49,7 +51,7 @@ def area_mean(
 def area_fractions(
     labels: npt.NDArray[np.uint8], shape: tuple[int, int], classes: int
 ) -> npt.NDArray[np.float32]:
-    """Share of each target pixel's area that each class covers.
+    """Resize a label map to the fraction of each target pixel's area that each class covers.
 
     Args:
         labels: (H, W) uint8 label map, values below ``classes``.
@@ -60,7 +62,7 @@ def area_fractions(
         (h, w, classes) float32 that sums to 1 over the last axis.
 
     Raises:
-        ValueError: an empty dimension, another dtype, or a label out of range.
+        ValueError: a dimension is empty, the dtype is another, or a label is out of range.
     """
     if labels.ndim != 2 or 0 in labels.shape or labels.dtype != np.uint8 or min(shape) < 1:
         raise ValueError(f"area_fractions needs a 2-D uint8 label map, got {labels.dtype}")
@@ -72,7 +74,7 @@ def area_fractions(
 
 
 def nearest(labels: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """(h, w) label map of another size: each pixel takes the label at its centre."""
+    """Resize a label map to (h, w): each pixel takes the label at its centre."""
     rows, columns = (
         (2 * np.arange(few) + 1) * many // (2 * few)
         for few, many in zip(shape, labels.shape, strict=True)
@@ -91,7 +93,7 @@ def _pick(labels, rows, columns, out):
 
 @kernel
 def _mean_of_whole_rows(source, swapped, out):
-    """Each target row is a whole number of source rows: exact sums in integers."""
+    """For a whole number of source rows per target row: sums are exact integers."""
     rows, columns = source.shape
     height, width = out.shape
     band = rows // height
@@ -124,7 +126,7 @@ def _mean_of_integers(source, swapped, out):
         sums[:] = 0
         first, last = (i * rows) // height, -((-(i + 1) * rows) // height)
         for y in range(first, last):
-            # Overlap of target row and source row in units of 1 / (rows * height): whole numbers.
+            # Overlap of target and source row in units of 1 / (rows * height), an integer.
             overlap = min((i + 1) * rows, (y + 1) * height) - max(i * rows, y * height)
             weight = np.float32(overlap / rows)
             if swapped:
@@ -164,7 +166,7 @@ def _halve(sums, halved, count):
 def _fold_columns(sums, spare, band, target):
     """target[j] = mean of a whole number of columns; each sum is of ``band`` pixels.
 
-    Halving in place of one loop per target keeps to vector instructions.
+    Halving the row repeatedly vectorises, which a loop per target does not.
     """
     count, width = len(sums), len(target)
     wide = count // width
@@ -189,10 +191,10 @@ def _fold_columns(sums, spare, band, target):
 
 @kernel
 def _column_edges(columns, width):
-    """By target column: its first and last source column, and how much of each it covers.
+    """(4, width): first and last source column of each target column, and its overlap with each.
 
-    Shares are in units of 1 / width of a source column, so that they are whole numbers; where
-    first and last are the same, the last's is 0.
+    Overlaps are in units of 1 / width of a source column, so that they are integers. Where first
+    and last are the same column, the last one's overlap is 0.
     """
     edges = np.empty((4, width), np.int64)
     for j in range(width):
@@ -206,7 +208,7 @@ def _column_edges(columns, width):
 
 @kernel
 def _reduce_columns(sums, edges, scale, target):
-    """target[j] = scale * the sums under target column j, times the width that it covers."""
+    """target[j] = scale times the sums of source columns, weighted by their overlap with j."""
     width = len(target)
     for j in range(width):
         first, last = edges[0, j], edges[1, j]

@@ -1,4 +1,4 @@
-"""From class probabilities on the grid to labels at the source's own resolution."""
+"""Upsample class probabilities from the grid to labels at the radiograph's own resolution."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +9,12 @@ from ._jit import kernel
 def upsample_argmax(
     probabilities: npt.NDArray[np.float32], shape: tuple[int, int]
 ) -> npt.NDArray[np.uint8]:
-    """Label of the greatest bilinearly interpolated probability at each pixel of ``shape``.
+    """Upsample probabilities bilinearly and return the most probable label of each pixel.
 
-    Pixel centres are aligned by area (half-pixel centres) and the outermost values extend to
-    the border, as in ``tf.image.resize``. Nothing of size (H, W, classes) is ever made: between
-    four grid nodes that agree on a class, that class wins everywhere (the interpolation is a
-    convex combination), so only the cells that a boundary crosses are computed pixel by pixel.
+    Pixel centres are at half-integers and the outermost values extend to the border, as in
+    ``tf.image.resize``. No array of (H, W, classes) is allocated: where four neighbouring grid
+    nodes agree on a class, it wins in the whole cell between them, because interpolation is a
+    convex combination. Only the other cells are computed pixel by pixel.
 
     Args:
         probabilities: (h, w, classes) float32, or any scores; at most 255 classes.
@@ -24,7 +24,7 @@ def upsample_argmax(
         (H, W) uint8; on a tie the lower label.
 
     Raises:
-        ValueError: an empty dimension or another dtype.
+        ValueError: a dimension is empty or the dtype is another.
     """
     if probabilities.ndim != 3 or 0 in probabilities.shape or min(shape) < 1:
         raise ValueError(f"cannot restore {probabilities.shape} to {tuple(shape)}")
@@ -43,7 +43,7 @@ def upsample_argmax(
 def upsample_plane(
     plane: npt.NDArray[np.float32], shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Bilinear interpolation of one (h, w) float32 plane to ``shape``, as in upsample_argmax."""
+    """Upsample an (h, w) float32 plane bilinearly, aligned as in ``upsample_argmax``."""
     rows, _, row_share = _nodes(plane.shape[0], shape[0])
     columns, _, column_share = _nodes(plane.shape[1], shape[1])
     next_row = np.minimum(rows + 1, plane.shape[0] - 1)
@@ -55,10 +55,11 @@ def upsample_plane(
 def _nodes(
     nodes: int, pixels: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """For each pixel of an axis: the node before it, where its run of equal nodes ends, its share.
+    """Position of each pixel of an axis between grid nodes.
 
-    Returns (pixels,) arrays: index of the lower node, end of the run of pixels that lie between
-    the same two nodes, and weight of the upper node in [0, 1).
+    Returns:
+        (pixels,) arrays: index of the lower node; end of the run of pixels that lie between the
+        same two nodes; weight of the upper node in [0, 1).
     """
     place = np.clip((np.arange(pixels) + 0.5) * (nodes / pixels) - 0.5, 0, nodes - 1)
     lower = np.floor(place).astype(np.intp)
@@ -81,7 +82,7 @@ def _argmax(probabilities, winners):
 def _upsample_argmax(
     probabilities, winners, rows, row_ends, row_share, columns, column_ends, column_share, out
 ):
-    """Band by band of rows between the same nodes: agreed cells once, then copied downwards."""
+    """Process bands of rows between the same nodes: agreed cells are painted once, then copied."""
     mixed = np.empty(min(probabilities.shape[1] + 1, out.shape[1]), np.intp)
     at_left, rise = np.empty((2, probabilities.shape[2]), np.float32)
     first = 0
@@ -116,7 +117,7 @@ def _upsample_argmax(
 
 @kernel
 def _paint_agreed(above, below, columns, ends, mixed, line):
-    """Paint the cells of a row whose four nodes agree; list where the others start."""
+    """Paint the cells of a row whose four nodes agree; list the first pixels of the others."""
     count, start = 0, 0
     begun, label = 0, 0
     while start < len(line):
@@ -127,7 +128,7 @@ def _paint_agreed(above, below, columns, ends, mixed, line):
             if winner != label:
                 line[begun:start] = label
                 begun, label = start, winner
-        else:  # what is painted here for now is painted over
+        else:  # any label will do here, it is overwritten
             mixed[count] = start
             count += 1
         start = ends[start]

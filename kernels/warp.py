@@ -1,4 +1,4 @@
-"""Joint bending of a radiograph and its soft target, for augmentation."""
+"""Warp a radiograph and its soft target together, for augmentation."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,36 +12,36 @@ def warp(
     places: npt.NDArray[np.float32],
     fill: float = 0.0,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Sample an image and its class fractions at the same places, averaging 2 x 2 samples a pixel.
+    """Resample an image and its class fractions at the same positions, with 2 x 2 supersampling.
 
     Args:
         image: (H, W) float32.
-        fractions: (H, W, classes) uint8, class shares in 255ths; class 0 is the background.
-        places: (2 h, 2 w, 2) float32, the (row, column) in source pixels where each sample is
-            taken, bilinearly; (0, 0) is the centre of the first pixel.
-        fill: the image's value outside the source; outside, the target is background.
+        fractions: (H, W, classes) uint8, class fractions times 255; class 0 is the background.
+        places: (2 h, 2 w, 2) float32 (row, column) of each bilinear sample, in source pixels;
+            (0, 0) is the centre of the first pixel.
+        fill: value of the image outside the source, where the target is background.
 
     Returns:
-        The (h, w) float32 image and the (h, w, classes) float32 soft target, summing to 1.
+        (h, w) float32 image, and (h, w, classes) float32 soft target that sums to 1 per pixel.
 
     Raises:
-        ValueError: shapes that do not fit each other.
+        ValueError: the shapes do not match.
     """
     if image.shape != fractions.shape[:2] or fractions.ndim != 3:
         raise ValueError(f"image {image.shape} and fractions {fractions.shape} do not fit")
     if places.ndim != 3 or places.shape[2] != 2 or places.shape[0] % 2 or places.shape[1] % 2:
         raise ValueError(f"places must be (2 h, 2 w, 2), not {places.shape}")
     height, width = places.shape[0] // 2, places.shape[1] // 2
-    bent = np.empty((height, width), np.float32)
+    warped = np.empty((height, width), np.float32)
     target = np.empty((height, width, fractions.shape[2]), np.float32)
-    _warp(image, fractions, places, np.float32(fill), bent, target)
-    return bent, target
+    _warp(image, fractions, places, np.float32(fill), warped, target)
+    return warped, target
 
 
 @kernel
-def _warp(image, fractions, places, fill, bent, target):
+def _warp(image, fractions, places, fill, warped, target):
     rows, columns, classes = fractions.shape
-    height, width = bent.shape
+    height, width = warped.shape
     shares = np.empty(classes, np.float32)
     for i in range(height):
         for j in range(width):
@@ -72,7 +72,7 @@ def _warp(image, fractions, places, fill, bent, target):
                         + c * fractions[bottom, left, k]
                         + d * fractions[bottom, right, k]
                     )
-            bent[i, j] = grey / 4
+            warped[i, j] = grey / 4
             total = shares.sum()
             for k in range(classes):
                 target[i, j, k] = shares[k] / total

@@ -135,7 +135,7 @@ class Segmentation:
             f"{self.radiograph.source}: {height} x {width} pixels",
             "no cardiothoracic ratio" if ratio is None else f"cardiothoracic ratio {ratio:.3f}",
             f"predicted Dice {self.quality.score:.2f}",
-            *self.quality.flags,
+            *self.quality.warnings,
         ]
         return ", ".join(parts)
 

@@ -1,4 +1,4 @@
-"""Measurements against a slow count of pixels, maps drawn by hand, and phantoms."""
+"""Measurements against a slow count of pixels, drawn label maps, and phantoms."""
 
 import math
 
@@ -25,7 +25,7 @@ def chest():
 
 
 def test_a_chest_drawn_by_hand():
-    found = measure(chest(), (0.5, 0.2))
+    found = measure(chest(), spacing=(0.5, 0.2))
     assert found.heart_width_px == 55
     assert found.thorax_width_px == 150
     assert found.cardiothoracic_ratio == pytest.approx(55 / 150)
@@ -61,7 +61,7 @@ def test_what_is_missing_is_none():
     )
 )
 def test_against_a_count_of_pixels(labels):
-    found = measure(labels, (1.0, 1.0))
+    found = measure(labels, spacing=(1.0, 1.0))
     for name, label in (("clavicles", 1), ("heart", 2), ("lungs", 3)):
         assert found.area_px[name] == ((labels == label).sum() or None)
     columns = {label: np.nonzero(labels == label)[1] for label in (2, 3)}
@@ -91,7 +91,7 @@ def test_one_lung_is_no_thorax():
 def test_sides_lines_boxes_and_greys_of_a_chest_drawn_by_hand():
     labels = chest()
     pixels = (labels.astype(">u2") * 100) + 7
-    found = measure(labels, (0.5, 0.2), pixels)
+    found = measure(labels, spacing=(0.5, 0.2), pixels=pixels)
     assert found.heart_line == ((80, 60), (134, 60))
     assert found.thorax_line == ((20, 50), (169, 50))
     assert found["heart_width_mm"] == pytest.approx(55 * 0.2)
@@ -119,7 +119,7 @@ def slow_box(mask):
 
 
 def slow_measure(labels, spacing, pixels):
-    """What pixels counted one organ at a time give; widths of the thorax and ratios apart."""
+    """Measurements by counting pixels of one organ at a time, without the thorax and the ratio."""
     row_mm, column_mm = spacing
     whole = {organ.name: labels == organ.label for organ in ORGANS}
     parts = split_sides(labels)
@@ -169,7 +169,7 @@ def test_against_pixels_counted_one_organ_at_a_time(labels, spacing, dtype, seed
     top = {"u1": 255, "u2": 65535}.get(dtype[-2:], 1e4)
     shape = (labels.shape[0], labels.shape[1] * (1 + strided))
     pixels = rng.uniform(0, top, shape).astype(dtype)[:, :: 1 + strided]
-    found = measure(labels, spacing, pixels)
+    found = measure(labels, spacing=spacing, pixels=pixels)
     expected = slow_measure(labels, spacing, pixels)
     for name, value in expected.items():
         assert found[name] == (None if value is None else pytest.approx(value, rel=1e-12)), name
@@ -181,8 +181,8 @@ def test_against_pixels_counted_one_organ_at_a_time(labels, spacing, dtype, seed
 @given(maps(), st.tuples(MILLIMETRES, MILLIMETRES), st.integers(0, 255))
 def test_a_map_of_parts_measures_as_the_map_of_organs(labels, spacing, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, labels.shape, np.uint8)
-    whole = measure(labels, spacing, pixels)
-    parts = measure(split_sides(labels), spacing, pixels, sided=True)
+    whole = measure(labels, spacing=spacing, pixels=pixels)
+    parts = measure(split_sides(labels), spacing=spacing, pixels=pixels, sided=True)
     assert parts == whole
 
 
@@ -220,7 +220,7 @@ def test_lines_end_on_the_organs_outermost_columns(labels):
 def test_the_organ_that_is_missing_is_the_reason(gone, reasons):
     labels = chest()
     labels[np.isin(labels, gone)] = 0
-    found = measure(labels, (1.0, 1.0), labels)
+    found = measure(labels, spacing=(1.0, 1.0), pixels=labels)
     for name, reason in reasons.items():
         assert found[name] is None
         assert found.reasons[name] == reason
@@ -249,7 +249,7 @@ def test_the_ratio_of_a_phantom_is_that_of_its_masks(seed):
     lungs = phantom.masks["right lung"] | phantom.masks["left lung"]
     labels = phantom_labels(phantom)
     shown = np.where(labels == CLAVICLES.label, 0, lungs)
-    found = measure(labels, (0.7, 0.35), phantom.radiograph)
+    found = measure(labels, spacing=(0.7, 0.35), pixels=phantom.radiograph)
     widths = [np.ptp(np.nonzero(mask.any(axis=0))[0]) + 1 for mask in (heart, shown)]
     assert found.cardiothoracic_ratio == widths[0] / widths[1]
     assert (found.heart_width_px, found.thorax_width_px) == tuple(widths)
@@ -290,12 +290,12 @@ def test_a_label_that_is_none_counts_for_nothing():
 )
 def test_arrays_of_other_shapes_and_types_are_refused(labels, pixels):
     with pytest.raises(ValueError, match=r"\S"):
-        measure(labels, None, pixels)
+        measure(labels, pixels=pixels)
 
 
-def test_sums_of_a_large_film_are_exact():
+def test_sums_of_a_large_radiograph_are_exact():
     pixels = np.full((3000, 3000), 65535, ">u2")
-    pixels.flags.writeable = False  # as a memory map of a raw film
+    pixels.flags.writeable = False  # as a memory map of a raw radiograph
     runs = find_runs(np.full((3000, 3000), 3, np.uint8))
     sums = sum_runs(pixels, runs, runs.labels)
     assert sums[3] == 65535 * 3000 * 3000

@@ -1,4 +1,4 @@
-"""Predicted Dice and flags, on phantoms that the shipped weights segment."""
+"""Predicted Dice and warnings, on phantoms that the shipped weights segment."""
 
 import csv
 
@@ -9,9 +9,16 @@ from scipy import ndimage
 
 from xray_seg import Radiograph, Segmenter
 from xray_seg.analysis.calibration import load_calibration, save_calibration
-from xray_seg.analysis.features import gather
-from xray_seg.analysis.quality import CUT, INVERTED, NOT_A_CHEST, ROTATED, SWAPPED, judge
-from xray_seg.analysis.shape import FEATURES, LATERAL, describe
+from xray_seg.analysis.features import extract_features
+from xray_seg.analysis.quality import (
+    CUT,
+    INVERTED,
+    NOT_A_CHEST,
+    ROTATED,
+    SWAPPED,
+    quality_from_features,
+)
+from xray_seg.analysis.shape_features import LATERALITY_FEATURES, SHAPE_FEATURES, shape_features
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.labels import ORGANS
@@ -26,48 +33,48 @@ def segmenter():
     return Segmenter()
 
 
-def film(seed: int) -> np.ndarray:
+def radiograph(seed: int) -> np.ndarray:
     return make_phantom(seed, SIDE).radiograph
 
 
-def flags(segmenter, pixels, inverted=False) -> tuple[str, ...]:
+def warnings_of(segmenter, pixels, inverted=False) -> tuple[str, ...]:
     pixels = np.ascontiguousarray(pixels, np.float32)
-    return segmenter(Radiograph(pixels, inverted)).quality.flags
+    return segmenter(Radiograph(pixels, inverted)).quality.warnings
 
 
 def test_the_calibration_belongs_to_the_default_weights():
     assert load_calibration().weights_sha256 == load_model(None).sha256
 
 
-def test_sound_films_are_trusted(segmenter):
+def test_sound_radiographs_are_trusted(segmenter):
     for seed in range(8):
-        quality = segmenter(Radiograph(film(seed))).quality
-        assert quality.flags == ()
+        quality = segmenter(Radiograph(radiograph(seed))).quality
+        assert quality.warnings == ()
         assert quality.score > 0.85
         assert quality.score == pytest.approx(np.mean(list(quality.predicted_dice.values())))
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_turned_films_are_flagged(segmenter, turns):
+def test_turned_radiographs_get_a_warning(segmenter, turns):
     for seed in range(3):
-        found = flags(segmenter, np.rot90(film(seed), turns))
+        found = warnings_of(segmenter, np.rot90(radiograph(seed), turns))
         assert ROTATED in found or NOT_A_CHEST in found
 
 
-def test_mirrored_films_are_flagged(segmenter):
-    found = [SWAPPED in flags(segmenter, film(seed)[:, ::-1]) for seed in range(8)]
+def test_mirrored_radiographs_get_a_warning(segmenter):
+    found = [SWAPPED in warnings_of(segmenter, radiograph(seed)[:, ::-1]) for seed in range(8)]
     assert np.mean(found) > 0.6
 
 
-def test_a_film_that_contradicts_its_stated_polarity_is_flagged(segmenter):
+def test_a_radiograph_that_contradicts_its_stated_polarity_gets_a_warning(segmenter):
     for seed in range(3):
-        assert INVERTED in flags(segmenter, 1 - film(seed))
-        assert INVERTED not in flags(segmenter, 1 - film(seed), inverted=True)
+        assert INVERTED in warnings_of(segmenter, 1 - radiograph(seed))
+        assert INVERTED not in warnings_of(segmenter, 1 - radiograph(seed), inverted=True)
 
 
-def test_a_film_that_cuts_organs_is_flagged(segmenter):
+def test_a_radiograph_that_cuts_organs_gets_a_warning(segmenter):
     for seed in range(3):
-        assert CUT in flags(segmenter, film(seed)[:, : int(SIDE * 0.75)])
+        assert CUT in warnings_of(segmenter, radiograph(seed)[:, : int(SIDE * 0.75)])
 
 
 @pytest.mark.parametrize(
@@ -80,9 +87,9 @@ def test_a_film_that_cuts_organs_is_flagged(segmenter):
         np.indices((3, 200)).sum(axis=0),
     ],
 )
-def test_what_is_no_chest_film_is_not_trusted(segmenter, pixels):
+def test_what_is_no_chest_radiograph_is_not_trusted(segmenter, pixels):
     quality = segmenter(Radiograph(pixels.astype(np.float32))).quality
-    assert NOT_A_CHEST in quality.flags
+    assert NOT_A_CHEST in quality.warnings
     assert quality.score < 0.5
 
 
@@ -91,8 +98,10 @@ def test_blur_and_noise_lower_the_prediction(segmenter):
     for seed in range(4):
         random = np.random.default_rng(seed)
         grain = 0.5 * random.standard_normal((SIDE, SIDE))
-        sharp.append(segmenter(Radiograph(film(seed))).quality.score)
-        spoilt.append(segmenter(Radiograph((film(seed) + grain).astype(np.float32))).quality.score)
+        sharp.append(segmenter(Radiograph(radiograph(seed))).quality.score)
+        spoilt.append(
+            segmenter(Radiograph((radiograph(seed) + grain).astype(np.float32))).quality.score
+        )
     assert max(spoilt) < min(sharp)
 
 
@@ -100,8 +109,10 @@ def test_an_organ_that_was_not_found_has_no_dice():
     labels = phantom_labels(make_phantom(0, SIDE))
     labels[labels == 2] = 0
     probabilities = np.eye(4, dtype=np.float32)[labels]
-    quality = judge(gather(Radiograph(film(0)), labels, probabilities), load_calibration())
-    assert "empty heart" in quality.flags
+    quality = quality_from_features(
+        extract_features(Radiograph(radiograph(0)), labels, probabilities), load_calibration()
+    )
+    assert "empty heart" in quality.warnings
     assert quality.predicted_dice["heart"] == 0
     assert quality.predicted_dice["lungs"] > 0
 
@@ -110,7 +121,9 @@ def test_sure_probabilities_predict_more_than_unsure_ones():
     labels = phantom_labels(make_phantom(0, SIDE))
     sure = np.eye(4, dtype=np.float32)[labels]
     scores = [
-        judge(gather(Radiograph(film(0)), labels, p), load_calibration()).score
+        quality_from_features(
+            extract_features(Radiograph(radiograph(0)), labels, p), load_calibration()
+        ).score
         for p in (sure, 0.7 * sure + 0.075, 0.5 * sure + 0.125)
     ]
     assert scores == sorted(scores, reverse=True)
@@ -119,11 +132,11 @@ def test_sure_probabilities_predict_more_than_unsure_ones():
 
 def test_a_mirrored_map_has_a_mirrored_shape():
     labels = phantom_labels(make_phantom(3, SIDE))
-    one, other = (describe(find_sides(each)) for each in (labels, labels[:, ::-1].copy()))
+    one, other = (shape_features(find_sides(each)) for each in (labels, labels[:, ::-1].copy()))
     mirrored = {"right_lung_x": "left_lung_x", "left_lung_x": "right_lung_x"}
-    for place, name in enumerate(FEATURES):
-        twin = other[FEATURES.index(mirrored.get(name, name))]
-        if name in (*LATERAL, "lungs_level", "clavicles_x", "clavicles_right_to_left"):
+    for place, name in enumerate(SHAPE_FEATURES):
+        twin = other[SHAPE_FEATURES.index(mirrored.get(name, name))]
+        if name in (*LATERALITY_FEATURES, "lungs_level", "clavicles_x", "clavicles_right_to_left"):
             expected = 1 - twin if name.endswith("_x") else -twin
         else:
             expected = 1 - twin if name in mirrored else twin
@@ -142,15 +155,15 @@ def test_a_calibration_comes_back_as_it_was_written(tmp_path, monkeypatch):
 
 
 def test_batch_lists_what_to_distrust_worst_first(tmp_path, capsys):
-    films = tmp_path / "films"
-    films.mkdir()
+    radiographs = tmp_path / "radiographs"
+    radiographs.mkdir()
     noise = np.random.default_rng(0).random((SIDE, SIDE))
-    for name, pixels in (("a", film(0)), ("b", noise), ("c", np.rot90(film(1)))):
+    for name, pixels in (("a", radiograph(0)), ("b", noise), ("c", np.rot90(radiograph(1)))):
         content = imagecodecs.png_encode(np.ascontiguousarray(pixels * 255, np.uint8))
-        (films / f"{name}.png").write_bytes(content)
+        (radiographs / f"{name}.png").write_bytes(content)
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as stop:
-        main(["batch", str(films), "-o", str(out), "--min-quality", "0.8", "--no-invert"])
+        main(["batch", str(radiographs), "-o", str(out), "--min-quality", "0.8", "--no-invert"])
     assert stop.value.code == 0
     said = capsys.readouterr()
     assert "2 to distrust" in said.out.replace("\n", " ")

@@ -13,22 +13,20 @@ import pytest
 import tifffile
 
 from xray_seg.analysis.measurements import MEASURES
-from xray_seg.batch.measure import measure_file, read_labels
+from xray_seg.batch.measure import measure_file
 from xray_seg.batch.results.columns import COLUMNS
 from xray_seg.batch.results.csv_table import csv_cell
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
-from xray_seg.errors import ReadError
-from xray_seg.postprocessing.laterality import split_sides
 
 GREYS = tuple(name for name in MEASURES if name.endswith("_mean_grey"))
 KEYS = ("a", "b", "ward/c")
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    """Films of 8 and 16 bits, one of them in a folder of its own."""
-    folder = tmp_path_factory.mktemp("films")
+def radiographs(tmp_path_factory):
+    """Radiographs of 8 and 16 bits, one of them in a folder of its own."""
+    folder = tmp_path_factory.mktemp("radiographs")
     (folder / "ward").mkdir()
     for number, key in enumerate(KEYS):
         light = make_phantom(number, 96).radiograph[: 96 - number]
@@ -44,14 +42,14 @@ def xrayseg(*args):
 
 
 @pytest.fixture(scope="module", params=[(), ("--sides",)], ids=["organs", "sides"])
-def batch(films, tmp_path_factory, request):
+def batch(radiographs, tmp_path_factory, request):
     """The output folder of a batch with a known spacing, and its rows by file name."""
     out = tmp_path_factory.mktemp("masks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         patch.delenv("XRAYSEG_WEIGHTS", raising=False)
         args = ("--save", "labels", "--spacing", "0.175", "-q", *request.param)
-        assert xrayseg("batch", films, "-o", out, *args) == 0
+        assert xrayseg("batch", radiographs, "-o", out, *args) == 0
     rows = parse((out / "results.csv").read_text("utf-8"))
     assert all(float(row["cardiothoracic_ratio"]) > 0 for row in rows)
     highest = {tifffile.imread(out / row["labels"]).max() for row in rows}
@@ -88,9 +86,9 @@ def test_maps_measure_as_their_batch_did(batch, capfd):
         assert (row["format"], row["labels"]) == ("TIFF", row["input"])
 
 
-def test_with_their_films_the_greys_are_the_same_too(batch, films, capfd):
+def test_with_their_radiographs_the_greys_are_the_same_too(batch, radiographs, capfd):
     out, written = batch
-    assert xrayseg("measure", out / "labels", "--images", films) == 0
+    assert xrayseg("measure", out / "labels", "--images", radiographs) == 0
     rows = parse(capfd.readouterr().out)
     assert_as_batch(rows, written)
     for row in rows:
@@ -99,10 +97,10 @@ def test_with_their_films_the_greys_are_the_same_too(batch, films, capfd):
         assert all(row[name] for name in GREYS)
 
 
-def test_csv_parquet_and_standard_output_hold_the_same(batch, films, tmp_path, capfd):
+def test_csv_parquet_and_standard_output_hold_the_same(batch, radiographs, tmp_path, capfd):
     pq = pytest.importorskip("pyarrow.parquet")
     out, _ = batch
-    args = ("measure", out / "labels", "--images", films)
+    args = ("measure", out / "labels", "--images", radiographs)
     assert xrayseg(*args) == 0
     shown = capfd.readouterr().out
     for suffix in ("csv", "parquet"):
@@ -133,12 +131,12 @@ def test_one_bad_file_is_a_failed_row_and_the_others_are_measured(batch, tmp_pat
     masks = tmp_path / "masks"
     masks.mkdir()
     good = (out / "labels" / "a.tif").read_bytes()
-    film = (make_phantom(1, 64).radiograph * 255).astype(np.uint8)
+    radiograph = (make_phantom(1, 64).radiograph * 255).astype(np.uint8)
     bad = {
         "cut.tif": (good[: len(good) // 2], "damaged"),
         "empty.png": (b"", "is empty"),
-        "film.png": (imagecodecs.png_encode(film), "which are no labels"),
-        "lossy.jpg": (imagecodecs.jpeg_encode(film), "is JPEG; label maps are TIFF or PNG"),
+        "radiograph.png": (imagecodecs.png_encode(radiograph), "which are no labels"),
+        "lossy.jpg": (imagecodecs.jpeg_encode(radiograph), "is JPEG; label maps are TIFF or PNG"),
         "notes.txt": (b"Bring the masks of ward 4.\n", "text file"),
         "six.png": (imagecodecs.png_encode(np.full((4, 4), 6, np.uint8)), "values up to 6"),
     }
@@ -190,23 +188,23 @@ def test_wrong_usage_is_status_2(tmp_path, monkeypatch, capfd, args, hint):
     assert [path.name for path in tmp_path.iterdir()] == ["m.png"]
 
 
-def test_a_film_is_looked_for_by_the_name_of_its_map(batch, films, tmp_path, capfd):
+def test_a_radiograph_is_looked_for_by_the_name_of_its_map(batch, radiographs, tmp_path, capfd):
     out, written = batch
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.tif").write_bytes((out / "labels" / "a.tif").read_bytes())
-    # Two maps of one film: nothing is written by their names, so neither is in the other's way.
+    # Two label maps may have the same name: no output file is named after them.
     names = [tmp_path / folder / "a.tif" for folder in ("one", "two")]
-    assert xrayseg("measure", *names, "--images", films) == 0
+    assert xrayseg("measure", *names, "--images", radiographs) == 0
     rows = parse(capfd.readouterr().out)
     assert [row["input"] for row in rows] == list(map(str, names))
     for row in rows:
         assert row["heart_mean_grey"] == written["a"]["heart_mean_grey"]
     names[0].rename(tmp_path / "one" / "stranger.tif")
-    assert xrayseg("measure", tmp_path / "one", "--images", films) == 1
+    assert xrayseg("measure", tmp_path / "one", "--images", radiographs) == 1
     assert "no radiograph has its name, stranger" in capfd.readouterr().err
     (tmp_path / "one" / "stranger.tif").rename(tmp_path / "one" / "b.tif")
-    assert xrayseg("measure", tmp_path / "one", "--images", films) == 1
+    assert xrayseg("measure", tmp_path / "one", "--images", radiographs) == 1
     assert "is (96, 96), but" in capfd.readouterr().err
 
 
@@ -246,58 +244,16 @@ def test_a_reader_that_leaves_early_sees_no_traceback(tmp_path):
 LABELS = phantom_labels(make_phantom(3, 80))[:70]
 
 
-@pytest.mark.parametrize("unit", [1, 2, 3])
-def test_the_spacing_of_a_tiff_is_its_resolution_in_centimetres(tmp_path, unit):
-    path = tmp_path / "m.tif"
-    resolution = ((100, 7), (50, 7))  # columns and rows in 10 mm
-    tifffile.imwrite(path, LABELS, resolution=resolution, resolutionunit=unit)
-    found = read_labels(path)
-    assert found.spacing == (pytest.approx((1.4, 0.7)) if unit == 3 else None)
-    np.testing.assert_array_equal(found.labels, LABELS)
-    assert (found.format, found.sided) == ("TIFF", False)
-
-
-@pytest.mark.parametrize("resolution", [(0, 0), ((1, 0), (1, 0))])
-def test_a_resolution_that_is_none_gives_no_spacing(tmp_path, resolution):
-    path = tmp_path / "m.tif"
-    tifffile.imwrite(path, LABELS, resolution=(7, 7), resolutionunit=3)
-    pairs = [each if isinstance(each, tuple) else (each, 1) for each in resolution]
-    with tifffile.TiffFile(path, mode="r+") as tiff:
-        for name, pair in zip(("XResolution", "YResolution"), pairs, strict=True):
-            tiff.pages.first.tags[name].overwrite(pair)
-    assert read_labels(path).spacing is None
-
-
-def test_maps_of_other_programs_are_read(tmp_path):
-    parts = split_sides(LABELS)
-    cases = {
-        "wide.tif": (LABELS.astype(np.uint16), LABELS, False),
-        "swapped.tif": (LABELS.astype(">u2"), LABELS, False),
-        "parts.tif": (parts, parts, True),
-        "right.tif": (np.where(parts > 3, 0, parts).astype(np.uint8), None, False),
-    }
-    for name, (stored, labels, sided) in cases.items():
-        order = ">" if stored.dtype.byteorder == ">" else None
-        tifffile.imwrite(tmp_path / name, stored, byteorder=order)
-        found = read_labels(tmp_path / name)
-        np.testing.assert_array_equal(found.labels, stored if labels is None else labels)
-        assert found.labels.dtype == np.uint8
-        assert found.sided is sided
-    tifffile.imwrite(tmp_path / "floats.tif", LABELS.astype(np.float32))
-    with pytest.raises(ReadError, match="no labels"):
-        read_labels(tmp_path / "floats.tif")
-
-
-def test_a_film_gives_the_spacing_that_a_png_cannot_hold(tmp_path):
+def test_a_radiograph_gives_the_spacing_that_a_png_cannot_hold(tmp_path):
     from helpers.dicom import make
 
-    (tmp_path / "film.png").write_bytes(imagecodecs.png_encode(LABELS))
+    (tmp_path / "radiograph.png").write_bytes(imagecodecs.png_encode(LABELS))
     pixels = (make_phantom(3, 80).radiograph[:70] * 4095).astype(np.uint16)
-    make(tmp_path / "film.dcm", pixels, PixelSpacing=[0.4, 0.2])
-    row = measure_file(tmp_path / "film.png", tmp_path / "film.dcm")
+    make(tmp_path / "radiograph.dcm", pixels, PixelSpacing=[0.4, 0.2])
+    row = measure_file(tmp_path / "radiograph.png", image=tmp_path / "radiograph.dcm")
     assert (row["row_spacing_mm"], row["column_spacing_mm"]) == (0.4, 0.2)
     area = (LABELS == 2).sum() * 0.08 / 100
     assert row["heart_area_cm2"] == pytest.approx(area, rel=1e-5)
     assert row["heart_mean_grey"] == pytest.approx(pixels[LABELS == 2].mean(), rel=1e-5)
     assert row["inverted"] is False
-    assert measure_file(tmp_path / "film.png")["row_spacing_mm"] is None
+    assert measure_file(tmp_path / "radiograph.png")["row_spacing_mm"] is None

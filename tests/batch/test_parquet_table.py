@@ -99,7 +99,11 @@ def rows_of(count):
             yield row | {"notes": "", "height_px": 8} | measured_cells(measure(empty))
         else:
             spacing = (0.35, 0.175) if number % 2 else None
-            yield row | {"height_px": 64} | measured_cells(measure(labels, spacing, labels))
+            yield (
+                row
+                | {"height_px": 64}
+                | measured_cells(measure(labels, spacing=spacing, pixels=labels))
+            )
 
 
 @pytest.mark.parametrize("count", [1, 6, 7, 20])

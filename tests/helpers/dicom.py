@@ -1,4 +1,4 @@
-"""DICOM files made for tests."""
+"""Write DICOM files for tests."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ RAMP = np.add.outer(np.arange(40), 3 * np.arange(60)).astype(np.uint16)  # 0 to 
 
 
 def make(path, pixels, syntax=uid.ExplicitVRLittleEndian, data=None, preamble=True, **attributes):
-    """Write an image; ``data`` is its compressed frame. Attributes override what is usual."""
+    """Write an image; ``data`` is its compressed frame. Attributes override the defaults."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax

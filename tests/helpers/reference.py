@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the kernels: matrices and loops, nothing shared with them."""
+"""Slow, obvious references for the kernels: matrices and loops, no code shared with them."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def overlap_matrix(pixels: int, targets: int) -> np.ndarray:
-    """(targets, pixels): which share of each target's length each pixel covers."""
+    """(targets, pixels): fraction of each target's length that each pixel covers."""
     edges = np.linspace(0, pixels, targets + 1)
     shares = np.zeros((targets, pixels))
     for target in range(targets):
@@ -45,15 +45,15 @@ def slow_pieces(groups: np.ndarray) -> np.ndarray:
     for start in np.ndindex(groups.shape):
         if pieces[start] >= 0:
             continue
-        todo = deque([start])
+        pending = deque([start])
         pieces[start] = count
-        while todo:
-            y, x = todo.popleft()
+        while pending:
+            y, x = pending.popleft()
             for near in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
                 inside = 0 <= near[0] < groups.shape[0] and 0 <= near[1] < groups.shape[1]
                 if inside and pieces[near] < 0 and groups[near] == groups[start]:
                     pieces[near] = count
-                    todo.append(near)
+                    pending.append(near)
         count += 1
     return pieces
 
@@ -92,7 +92,7 @@ def slow_sample(plane: np.ndarray, row: float, column: float, fill: float) -> fl
 
 
 def slow_counts(mask: np.ndarray) -> list[int]:
-    """Pixels outside and inside by turns, down the columns, outside first."""
+    """Alternating counts of pixels outside and inside, in column-major order."""
     counts, inside = [0], False
     for x in range(mask.shape[1]):
         for y in range(mask.shape[0]):
@@ -115,7 +115,7 @@ def slow_paint(pairs: str, shape: tuple[int, int]) -> np.ndarray:
 
 
 def slow_fill(polygon, shape: tuple[int, int]) -> np.ndarray:
-    """Pixels whose centre a ray to the left leaves by an odd number of sides."""
+    """Pixels from whose centre a ray to the left crosses an odd number of sides."""
     mask = np.zeros(shape, bool)
     corners = [tuple(int(number) for number in point) for point in polygon]
     sides = list(zip(corners, corners[1:] + corners[:1], strict=True))

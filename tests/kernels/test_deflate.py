@@ -1,4 +1,4 @@
-"""Label maps compressed from their runs, against decoders of others."""
+"""Label maps compressed from their runs, against decoders of other libraries."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Masks, runs and pieces, overlays and bending, against slow twins."""
+"""Masks, runs and components, overlays and warping, against slow references."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_runs_cover_each_row_once(labels):
 
 
 def test_runs_of_a_map_that_changes_at_every_pixel():
-    """More runs than room is made for at first."""
+    """More runs than the initial space holds."""
     labels = (np.indices((40, 50)).sum(axis=0) % 2).astype(np.uint8)
     runs = find_runs(labels)
     assert len(runs.rows) == labels.size

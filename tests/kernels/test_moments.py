@@ -1,4 +1,4 @@
-"""What runs come to, against a count of pixels."""
+"""Moments and areas of runs, against a count of pixels."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_moments(labels):
 @RELAXED
 @given(label_maps(), st.floats(-3, 17))
 def test_split_at(labels, column):
-    """Against shares of pixels: the one that the column crosses lies on both sides."""
+    """Against fractions of pixels: one that the column crosses lies on both sides."""
     x = np.broadcast_to(np.arange(labels.shape[1]), labels.shape)[labels == 2]
     share = np.clip(column - x, 0, 1)
     expected = (
@@ -58,7 +58,7 @@ def test_split_pieces(labels, column):
     runs = find_runs(labels)
     pieces = connect(runs, np.arange(256))
     painted = slow_pieces(labels)
-    found = split_pieces(runs, pieces, 2, column)
+    found = split_pieces(runs, pieces, 2, column=column)
     assert found.shape == (painted.max() + 1, 2)
     for piece in range(len(found)):
         x = np.nonzero((painted == piece) & (labels == 2))[1]

@@ -48,10 +48,10 @@ def test_whole_ratios_are_exact_block_means(dtype, tall, wide, side, seed):
     np.testing.assert_allclose(found, blocks, rtol=1.2e-7)
 
 
-def test_a_jsrt_film_at_its_extremes():
-    film = np.full((2048, 2048), 65535, ">u2")
-    film[:16, :16] = 0
-    found = area_mean(film, (128, 128))
+def test_a_jsrt_radiograph_at_its_extremes():
+    radiograph = np.full((2048, 2048), 65535, ">u2")
+    radiograph[:16, :16] = 0
+    found = area_mean(radiograph, (128, 128))
     assert found[0, 0] == 0
     assert (found.ravel()[1:] == 65535).all()
 
@@ -62,7 +62,7 @@ def test_any_strides_and_a_given_place(dtype):
     batch = np.full((2, 9, 16), -1, np.float32)
     for view in (source[::-2, ::3], source.T, source[5:, 7:], np.asfortranarray(source)):
         place = batch[1, 1:8, 2:13]
-        assert area_mean(view, (7, 11), place) is place
+        assert area_mean(view, (7, 11), out=place) is place
         np.testing.assert_allclose(place, slow_area_mean(view, (7, 11)), rtol=1e-5)
     assert (batch[0] == -1).all()
     assert (batch[1, 0] == -1).all()
@@ -71,8 +71,8 @@ def test_any_strides_and_a_given_place(dtype):
 
 def test_a_read_only_memory_map_is_enough(tmp_path):
     source = np.arange(64 * 64, dtype=">u2").reshape(64, 64)
-    (tmp_path / "film").write_bytes(source.tobytes())
-    mapped = np.memmap(tmp_path / "film", ">u2", "r", 0, (64, 64))
+    (tmp_path / "radiograph").write_bytes(source.tobytes())
+    mapped = np.memmap(tmp_path / "radiograph", ">u2", "r", 0, (64, 64))
     np.testing.assert_array_equal(area_mean(mapped, (8, 8)), area_mean(source, (8, 8)))
 
 
@@ -94,7 +94,7 @@ def test_area_mean_refuses(source, shape):
 @pytest.mark.parametrize("out", [np.zeros((2, 3), np.float32), np.zeros((2, 2))])
 def test_area_mean_refuses_a_place_that_does_not_fit(out):
     with pytest.raises(ValueError, match="out must be float32"):
-        area_mean(np.zeros((4, 4), np.uint8), (2, 2), out)
+        area_mean(np.zeros((4, 4), np.uint8), (2, 2), out=out)
 
 
 @RELAXED
@@ -127,7 +127,7 @@ def test_area_fractions_refuse(labels, message):
 def test_the_largest_sums_do_not_overflow(shape):
     """2**17 pixels of 65535 to a target: more than 32 bits hold."""
     for wide in (256, 512, 3 * 256):
-        film = np.full((shape[0], shape[1] * wide), 65535, np.uint16)
-        assert (area_mean(film, (1, shape[1])) == 65535).all()
-        assert (area_mean(film, (shape[0], 1)) == 65535).all()
-        assert (area_mean(film, (1, 1)) == 65535).all()
+        radiograph = np.full((shape[0], shape[1] * wide), 65535, np.uint16)
+        assert (area_mean(radiograph, (1, shape[1])) == 65535).all()
+        assert (area_mean(radiograph, (shape[0], 1)) == 65535).all()
+        assert (area_mean(radiograph, (1, 1)) == 65535).all()

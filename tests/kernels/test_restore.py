@@ -54,7 +54,7 @@ def test_upsample_plane(seed, height, width, rows, columns):
 
 
 def test_it_is_tensorflows_resize():
-    """A neighbour's word for it, where masks are twice and not a whole number of times as large."""
+    """Against TensorFlow, for an integer and a fractional scale."""
     from xray_seg._util.tensorflow import tensorflow
 
     values = smooth(3, 16, 16, 4)

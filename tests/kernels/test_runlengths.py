@@ -1,4 +1,4 @@
-"""Run lengths and outlines of random masks, against slow twins and COCO's own library."""
+"""Run lengths and outlines of random masks, against slow references and COCO's own library."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""DICOM files of every photometric interpretation and transfer syntax, made here or by pydicom."""
+"""DICOM files of every photometric interpretation and transfer syntax, ours and pydicom's."""
 
 import warnings
 
@@ -13,42 +13,46 @@ from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.readers import read
 
 
-@pytest.mark.parametrize("name", ["film.dcm", "1.2.840.113.7", "FILM", "film.png"])
-def test_a_film_whatever_its_name(tmp_path, name):
-    film = read(make(tmp_path / name, RAMP, BitsStored=12, PixelSpacing=[0.2, 0.1]))
-    np.testing.assert_array_equal(film.pixels, RAMP)
-    assert (film.inverted, film.spacing, film.format) == (False, (0.2, 0.1), "DICOM DX")
-    assert film.notes == ()
+@pytest.mark.parametrize("name", ["radiograph.dcm", "1.2.840.113.7", "FILM", "radiograph.png"])
+def test_a_radiograph_whatever_its_name(tmp_path, name):
+    radiograph = read(make(tmp_path / name, RAMP, BitsStored=12, PixelSpacing=[0.2, 0.1]))
+    np.testing.assert_array_equal(radiograph.pixels, RAMP)
+    assert (radiograph.inverted, radiograph.spacing, radiograph.format) == (
+        False,
+        (0.2, 0.1),
+        "DICOM DX",
+    )
+    assert radiograph.notes == ()
 
 
 def test_a_file_without_preamble(tmp_path):
-    film = read(make(tmp_path / "film", RAMP, preamble=False))
-    np.testing.assert_array_equal(film.pixels, RAMP)
+    radiograph = read(make(tmp_path / "radiograph", RAMP, preamble=False))
+    np.testing.assert_array_equal(radiograph.pixels, RAMP)
 
 
 def test_a_file_that_is_a_tiff_as_well(tmp_path):
     """PS3.10, section 7.1: the preamble may hold the header of another format."""
-    path = make(tmp_path / "film", RAMP)
+    path = make(tmp_path / "radiograph", RAMP)
     data = path.read_bytes()
     path.write_bytes(b"II*\0\xe8\x05\x08\0" + data[8:])
     np.testing.assert_array_equal(read(path).pixels, RAMP)
 
 
 @pytest.mark.parametrize("kind", COMPRESSED)
-def test_compressed_films(tmp_path, kind):
+def test_compressed_radiographs(tmp_path, kind):
     syntax, encode, bits = COMPRESSED[kind]
     pixels = RAMP.astype(f"u{bits // 8}")
-    film = read(make(tmp_path / "film", pixels, syntax, encode(pixels)))
-    assert film.pixels.dtype == pixels.dtype
-    off = np.abs(film.pixels.astype(int) - pixels).max()
+    radiograph = read(make(tmp_path / "radiograph", pixels, syntax, encode(pixels)))
+    assert radiograph.pixels.dtype == pixels.dtype
+    off = np.abs(radiograph.pixels.astype(int) - pixels).max()
     assert off <= (2 if kind == "jpeg baseline" else 0)
 
 
 @pytest.mark.parametrize("syntax", [uid.RLELossless, uid.DeflatedExplicitVRLittleEndian])
-def test_films_that_pydicom_compresses(tmp_path, syntax):
+def test_radiographs_that_pydicom_compresses(tmp_path, syntax):
     import pydicom
 
-    path = make(tmp_path / "film", RAMP)
+    path = make(tmp_path / "radiograph", RAMP)
     dataset = pydicom.dcmread(path)
     if syntax == uid.RLELossless:
         dataset.compress(syntax, generate_instance_uid=False)
@@ -59,10 +63,10 @@ def test_films_that_pydicom_compresses(tmp_path, syntax):
 
 
 def test_monochrome1_is_turned(tmp_path):
-    film = read(make(tmp_path / "film", RAMP, PhotometricInterpretation="MONOCHROME1"))
-    assert film.inverted is True
+    radiograph = read(make(tmp_path / "radiograph", RAMP, PhotometricInterpretation="MONOCHROME1"))
+    assert radiograph.inverted is True
     plain = read(make(tmp_path / "plain", RAMP))
-    one, other = Preprocessor(16)(film).grid, Preprocessor(16)(plain).grid
+    one, other = Preprocessor(16)(radiograph).grid, Preprocessor(16)(plain).grid
     inside = slice(2, 14)  # the letterbox is black in both
     np.testing.assert_allclose((one + other)[4:12, inside], 1, atol=1e-5)
 
@@ -72,15 +76,15 @@ def test_colour_is_grey(tmp_path, planar):
     grey = RAMP.astype(np.uint8)
     pixels = np.stack([grey] * 3, axis=2)
     stored = pixels if planar == 0 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    path = make(tmp_path / "film", pixels, PlanarConfiguration=planar)
+    path = make(tmp_path / "radiograph", pixels, PlanarConfiguration=planar)
     import pydicom
 
     dataset = pydicom.dcmread(path)
     dataset.PixelData = stored.tobytes()
     dataset.save_as(path)
-    film = read(path)
-    np.testing.assert_array_equal(film.pixels, grey)
-    assert film.inverted is None
+    radiograph = read(path)
+    np.testing.assert_array_equal(radiograph.pixels, grey)
+    assert radiograph.inverted is None
 
 
 def test_a_palette_is_looked_up(tmp_path):
@@ -90,29 +94,31 @@ def test_a_palette_is_looked_up(tmp_path):
     for colour in ("Red", "Green", "Blue"):
         colours[f"{colour}PaletteColorLookupTableDescriptor"] = [4, 0, 8]
         colours[f"{colour}PaletteColorLookupTableData"] = table.tobytes()
-    path = make(tmp_path / "film", indices, PhotometricInterpretation="PALETTE COLOR", **colours)
+    path = make(
+        tmp_path / "radiograph", indices, PhotometricInterpretation="PALETTE COLOR", **colours
+    )
     np.testing.assert_array_equal(read(path).pixels, table[indices])
 
 
 def test_signed_values_with_rescaling(tmp_path):
     stored = RAMP.astype(np.int16) - 100
-    film = read(make(tmp_path / "film", stored, RescaleSlope=-2, RescaleIntercept=5))
-    np.testing.assert_allclose(film.pixels, -2.0 * stored + 5)
-    assert film.pixels.dtype == np.float32
+    radiograph = read(make(tmp_path / "radiograph", stored, RescaleSlope=-2, RescaleIntercept=5))
+    np.testing.assert_allclose(radiograph.pixels, -2.0 * stored + 5)
+    assert radiograph.pixels.dtype == np.float32
 
 
 def test_a_window_is_applied(tmp_path):
     """PS3.3, C.11.2.1.2.1, with the values of its own formula."""
-    film = read(make(tmp_path / "film", RAMP, WindowCenter=100, WindowWidth=51))
+    radiograph = read(make(tmp_path / "radiograph", RAMP, WindowCenter=100, WindowWidth=51))
     share = np.clip((RAMP - 99.5) / 50 + 0.5, 0, 1)
-    got = (film.pixels - film.pixels.min()) / np.ptp(film.pixels)
+    got = (radiograph.pixels - radiograph.pixels.min()) / np.ptp(radiograph.pixels)
     np.testing.assert_allclose(got, share, atol=1e-6)
 
 
 @pytest.mark.parametrize("window", [(100, 0), (100, -5), (1e6, 10), ("", "")])
 def test_a_window_that_shows_nothing_is_left_out(tmp_path, window):
     centre, width = window
-    path = make(tmp_path / "film", RAMP, WindowCenter=centre, WindowWidth=width)
+    path = make(tmp_path / "radiograph", RAMP, WindowCenter=centre, WindowWidth=width)
     np.testing.assert_array_equal(read(path).pixels, RAMP)
 
 
@@ -120,8 +126,8 @@ def test_a_voi_lut_is_applied(tmp_path):
     table = Dataset()
     table.LUTDescriptor = [256, 0, 16]
     table.LUTData = (np.arange(256, dtype=np.uint16) ** 2).tobytes()
-    film = read(make(tmp_path / "film", RAMP, VOILUTSequence=[table]))
-    np.testing.assert_array_equal(film.pixels, RAMP.astype(int) ** 2)
+    radiograph = read(make(tmp_path / "radiograph", RAMP, VOILUTSequence=[table]))
+    np.testing.assert_array_equal(radiograph.pixels, RAMP.astype(int) ** 2)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -129,17 +135,17 @@ def test_padding_is_dark(tmp_path, photometric):
     pixels = RAMP + 50
     pixels[:, :20] = 4000
     path = make(
-        tmp_path / "film",
+        tmp_path / "radiograph",
         pixels,
         PhotometricInterpretation=photometric,
         PixelPaddingValue=3900,
         PixelPaddingRangeLimit=4095,
     )
-    film = read(path)
+    radiograph = read(path)
     inside = pixels[:, 20:]
-    np.testing.assert_array_equal(film.pixels[:, 20:], inside)
+    np.testing.assert_array_equal(radiograph.pixels[:, 20:], inside)
     dark = inside.max() if photometric == "MONOCHROME1" else inside.min()
-    assert (film.pixels[:, :20] == dark).all()
+    assert (radiograph.pixels[:, :20] == dark).all()
 
 
 @pytest.mark.parametrize(
@@ -154,10 +160,10 @@ def test_padding_is_dark(tmp_path, photometric):
     ],
 )
 def test_spacing(tmp_path, attributes, spacing):
-    assert read(make(tmp_path / "film", RAMP, **attributes)).spacing == spacing
+    assert read(make(tmp_path / "radiograph", RAMP, **attributes)).spacing == spacing
 
 
-def test_what_is_no_frontal_chest_film_is_said(tmp_path):
+def test_what_is_no_frontal_chest_radiograph_is_said(tmp_path):
     path = make(tmp_path / "a", RAMP, Modality="MR", BodyPartExamined="HAND", ViewPosition="LL")
     notes = " ".join(read(path).notes)
     assert "modality MR" in notes
@@ -169,20 +175,20 @@ def test_what_is_no_frontal_chest_film_is_said(tmp_path):
 
 def test_of_several_frames_the_first(tmp_path):
     frames = np.concatenate([RAMP, RAMP + 7])
-    path = make(tmp_path / "film", frames, NumberOfFrames=2, Rows=40)
-    film = read(path)
-    np.testing.assert_array_equal(film.pixels, RAMP)
-    assert film.notes == ("2 frames, of which the first is taken",)
+    path = make(tmp_path / "radiograph", frames, NumberOfFrames=2, Rows=40)
+    radiograph = read(path)
+    np.testing.assert_array_equal(radiograph.pixels, RAMP)
+    assert radiograph.notes == ("2 frames, of which the first is taken",)
 
 
 def test_no_image(tmp_path):
-    path = make(tmp_path / "film", RAMP)
+    path = make(tmp_path / "radiograph", RAMP)
     import pydicom
 
     dataset = pydicom.dcmread(path)
     del dataset.PixelData
     dataset.save_as(path)
-    with pytest.raises(NotARadiograph, match="film: is a DICOM file without an image"):
+    with pytest.raises(NotARadiograph, match="radiograph: is a DICOM file without an image"):
         read(path)
 
 
@@ -196,7 +202,7 @@ def test_a_truncated_file(tmp_path, share):
 
 
 def test_without_pydicom_it_says_what_to_install(tmp_path, monkeypatch):
-    path = make(tmp_path / "film", RAMP)
+    path = make(tmp_path / "radiograph", RAMP)
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(ReadError, match=r"pip install 'xray-seg\[dicom\]'"):
         read(path)
@@ -206,21 +212,21 @@ def test_without_pydicom_it_says_what_to_install(tmp_path, monkeypatch):
 def test_what_pydicom_ships_is_read_or_refused_by_name(path):
     """Scans, ultrasound, doses, damaged files: an image in grey, or a ReadError that names it."""
     try:
-        film = read(path)
+        radiograph = read(path)
     except ReadError as error:
         assert str(path) in str(error)  # noqa: PT017 - either is right
         return
-    assert film.pixels.ndim == 2
-    assert film.pixels.dtype in (np.uint8, np.uint16, np.float32)
-    assert np.isfinite(film.pixels).all()
+    assert radiograph.pixels.ndim == 2
+    assert radiograph.pixels.dtype in (np.uint8, np.uint16, np.float32)
+    assert np.isfinite(radiograph.pixels).all()
 
 
-def test_pydicoms_films_of_computed_radiography_are_monochrome1():
-    films = [read(path) for path in FILES if path.parent.name.startswith("CR")]
-    assert len(films) == 3
-    for film in films:
-        assert film.inverted is True
-        assert film.format == "DICOM CR"
+def test_pydicoms_radiographs_of_computed_radiography_are_monochrome1():
+    radiographs = [read(path) for path in FILES if path.parent.name.startswith("CR")]
+    assert len(radiographs) == 3
+    for radiograph in radiographs:
+        assert radiograph.inverted is True
+        assert radiograph.format == "DICOM CR"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert film.shape == pixel_array(film.source).shape
+            assert radiograph.shape == pixel_array(radiograph.source).shape

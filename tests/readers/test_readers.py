@@ -39,12 +39,12 @@ def save(path, pixels, kind):
 def test_lossless_grey_comes_back(tmp_path, data, kind, dtype):
     shape = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40))
     pixels = data.draw(hnp.arrays(dtype, shape))
-    film = read(save(tmp_path / "film.anything", pixels, kind))
-    assert film.pixels.dtype == dtype
-    np.testing.assert_array_equal(film.pixels, pixels)
-    assert film.source == str(tmp_path / "film.anything")
-    assert film.inverted is None
-    assert film.shape == shape
+    radiograph = read(save(tmp_path / "radiograph.anything", pixels, kind))
+    assert radiograph.pixels.dtype == dtype
+    np.testing.assert_array_equal(radiograph.pixels, pixels)
+    assert radiograph.source == str(tmp_path / "radiograph.anything")
+    assert radiograph.inverted is None
+    assert radiograph.shape == shape
 
 
 @pytest.mark.parametrize("suffix", [".img", ".txt", ".dcm", ""])
@@ -52,7 +52,7 @@ def test_lossless_grey_comes_back(tmp_path, data, kind, dtype):
 def test_a_suffix_is_never_trusted(tmp_path, suffix, kind):
     pixels = np.arange(600, dtype=np.uint16).reshape(20, 30)
     np.testing.assert_array_equal(
-        read(save(tmp_path / f"film{suffix}", pixels, kind)).pixels, pixels
+        read(save(tmp_path / f"radiograph{suffix}", pixels, kind)).pixels, pixels
     )
 
 
@@ -63,10 +63,10 @@ def test_lossy_and_palette_formats(tmp_path):
         ("GIF", imagecodecs.gif_encode),
         ("BMP", imagecodecs.bmp_encode),
     ):
-        (tmp_path / "film").write_bytes(encode(ramp))
-        film = read(tmp_path / "film")
-        assert film.format == name
-        assert np.abs(film.pixels.astype(int) - ramp).max() <= 3
+        (tmp_path / "radiograph").write_bytes(encode(ramp))
+        radiograph = read(tmp_path / "radiograph")
+        assert radiograph.format == name
+        assert np.abs(radiograph.pixels.astype(int) - ramp).max() <= 3
 
 
 def test_one_bit_and_white_is_zero_tiffs(tmp_path):
@@ -75,17 +75,17 @@ def test_one_bit_and_white_is_zero_tiffs(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "bits.tif").pixels, pixels)
     grey = np.arange(200, dtype=np.uint8).reshape(10, 20)
     tifffile.imwrite(tmp_path / "white.tif", grey, photometric="miniswhite")
-    film = read(tmp_path / "white.tif")
-    assert film.inverted is True
-    np.testing.assert_array_equal(film.pixels, grey)
+    radiograph = read(tmp_path / "white.tif")
+    assert radiograph.inverted is True
+    np.testing.assert_array_equal(radiograph.pixels, grey)
 
 
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_all_four_tiff_signatures(tmp_path, big, order):
     pixels = np.arange(600, dtype=np.uint16).reshape(20, 30)
-    tifffile.imwrite(tmp_path / "film.tif", pixels, bigtiff=big, byteorder=order)
-    np.testing.assert_array_equal(read(tmp_path / "film.tif").pixels, pixels)
+    tifffile.imwrite(tmp_path / "radiograph.tif", pixels, bigtiff=big, byteorder=order)
+    np.testing.assert_array_equal(read(tmp_path / "radiograph.tif").pixels, pixels)
 
 
 def test_of_several_pages_the_first(tmp_path):
@@ -96,7 +96,7 @@ def test_of_several_pages_the_first(tmp_path):
 
 def test_colour_becomes_luma(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (9, 11, 3)).astype(np.uint8)
-    grey = read(save(tmp_path / "film", pixels, "png")).pixels
+    grey = read(save(tmp_path / "radiograph", pixels, "png")).pixels
     slow = [[round(0.299 * r + 0.587 * g + 0.114 * b) for r, g, b in row] for row in pixels]
     assert grey.dtype == np.uint8
     assert np.abs(grey.astype(int) - slow).max() <= 1
@@ -113,13 +113,13 @@ def test_grey_in_colour_channels_is_untouched(tmp_path, channels, dtype):
         pixels[..., -1:] = np.iinfo(dtype).max
         colours = [plane] * (channels - 1) + [np.full_like(plane, np.iinfo(dtype).max)]
         pixels = np.stack(colours, axis=2)
-    np.testing.assert_array_equal(read(save(tmp_path / "film", pixels, "png")).pixels, plane)
+    np.testing.assert_array_equal(read(save(tmp_path / "radiograph", pixels, "png")).pixels, plane)
 
 
 def test_to_grey_refuses():
     for pixels, words in (
-        (np.zeros(5, np.uint8), "is no image"),
-        (np.zeros((0, 5), np.uint8), "is no image"),
+        (np.zeros(5, np.uint8), "is not an image"),
+        (np.zeros((0, 5), np.uint8), "is not an image"),
         (np.zeros((4, 5), np.int32), "int32 pixels"),
         (np.full((4, 5), np.nan, np.float32), "NaN"),
         (np.full((4, 5), np.inf), "infinite"),
@@ -133,17 +133,21 @@ def write_raw(path, pixels, header=b""):
     return path
 
 
-def test_jsrt_film(tmp_path):
+def test_jsrt_radiograph(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 4096, JSRT.shape).astype(">u2")
-    film = read(write_raw(tmp_path / "JPCLN001.IMG", pixels))
-    assert (film.format, film.inverted, film.spacing) == ("JSRT raw", True, (0.175, 0.175))
-    np.testing.assert_array_equal(film.pixels, pixels)
+    radiograph = read(write_raw(tmp_path / "JPCLN001.IMG", pixels))
+    assert (radiograph.format, radiograph.inverted, radiograph.spacing) == (
+        "JSRT raw",
+        True,
+        (0.175, 0.175),
+    )
+    np.testing.assert_array_equal(radiograph.pixels, pixels)
 
 
-def test_a_real_jsrt_film_has_outliers(tmp_path):
+def test_a_real_jsrt_radiograph_has_outliers(tmp_path):
     pixels = np.full(JSRT.shape, 2000, ">u2")
     pixels[:, :6] = 65535
-    assert read(write_raw(tmp_path / "film", pixels)).pixels.max() == 65535
+    assert read(write_raw(tmp_path / "radiograph", pixels)).pixels.max() == 65535
 
 
 def test_another_file_of_the_same_length(tmp_path):
@@ -152,20 +156,24 @@ def test_another_file_of_the_same_length(tmp_path):
     with pytest.raises(NotARadiograph, match=r"other\.bin.*12-bit"):
         read(path)
     layout = RawLayout(JSRT.shape, ">u2", 0, inverted=False)
-    np.testing.assert_array_equal(read(path, layout).pixels, pixels)
+    np.testing.assert_array_equal(read(path, raw=layout).pixels, pixels)
 
 
 @pytest.mark.parametrize("dtype", [">u2", "<u2", "u1"])
 def test_raw_of_another_shape(tmp_path, dtype):
     pixels = np.random.default_rng(0).integers(0, 256, (30, 50)).astype(dtype)
-    path = write_raw(tmp_path / "film.raw", pixels, b"header!")
-    film = read(path, RawLayout((30, 50), dtype, 7, inverted=False, spacing=0.2))
-    np.testing.assert_array_equal(film.pixels, pixels)
-    assert (film.format, film.inverted, film.spacing) == ("raw", False, (0.2, 0.2))
+    path = write_raw(tmp_path / "radiograph.raw", pixels, b"header!")
+    radiograph = read(path, raw=RawLayout((30, 50), dtype, 7, inverted=False, spacing=0.2))
+    np.testing.assert_array_equal(radiograph.pixels, pixels)
+    assert (radiograph.format, radiograph.inverted, radiograph.spacing) == (
+        "raw",
+        False,
+        (0.2, 0.2),
+    )
 
 
 @pytest.mark.parametrize("length", [1, 4000, JSRT.length - 1, JSRT.length + 1])
-def test_truncated_films_say_what_was_expected(tmp_path, length):
+def test_truncated_radiographs_say_what_was_expected(tmp_path, length):
     path = tmp_path / "cut.IMG"
     with path.open("wb") as file:
         file.truncate(length)
@@ -179,8 +187,8 @@ def test_truncated_films_say_what_was_expected(tmp_path, length):
         ("empty.png", b"", "is empty"),
         ("notes.txt", b"heart enlarged?\n", "a text file"),
         ("report", b"%PDF-1.7 ...", "a PDF document"),
-        ("films", b"PK\x03\x04rest", "a zip archive"),
-        ("film.dcm", bytes(128) + b"DICM" + bytes(20), "DICOM"),
+        ("radiographs", b"PK\x03\x04rest", "a zip archive"),
+        ("radiograph.dcm", bytes(128) + b"DICM" + bytes(20), "DICOM"),
         ("data.bin", bytes(range(256)), "a file of unknown kind"),
     ],
 )
@@ -199,11 +207,11 @@ def test_damaged_images_never_pass_or_escape(tmp_path, kind, seed, data):
     path = tmp_path / "cut"
     path.write_bytes(whole[: data.draw(st.integers(1, len(whole) - 1))])
     try:
-        film = read(path)
+        radiograph = read(path)
     except ReadError as error:
         assert str(path) in str(error)  # noqa: PT017 - the picture may as well be whole
     else:
-        assert film.pixels.shape == pixels.shape
+        assert radiograph.pixels.shape == pixels.shape
 
 
 @RELAXED
@@ -236,11 +244,11 @@ def test_a_truncated_jpeg_is_not_filled_in(tmp_path, share):
     ramp = np.add.outer(np.arange(256), np.arange(256)).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 40, ramp.shape, np.uint8)
     whole = imagecodecs.jpeg_encode(ramp + noise, level=90)
-    path = tmp_path / "film.jpg"
+    path = tmp_path / "radiograph.jpg"
     path.write_bytes(whole + b"trailing litter")
     assert read(path).shape == (256, 256)
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ReadError, match=r"film\.jpg: .*truncated"):
+    with pytest.raises(ReadError, match=r"radiograph\.jpg: .*truncated"):
         read(path)
 
 
@@ -257,6 +265,6 @@ def test_a_palette_tiff_is_looked_up_and_inks_are_refused(tmp_path):
         read(tmp_path / "inks.tif")
 
 
-def test_a_raw_film_of_unknown_polarity_is_looked_at(tmp_path):
-    path = write_raw(tmp_path / "film.raw", np.zeros((30, 50), "<u2"))
-    assert read(path, RawLayout((30, 50), "<u2")).inverted is None
+def test_a_raw_radiograph_of_unknown_polarity_is_looked_at(tmp_path):
+    path = write_raw(tmp_path / "radiograph.raw", np.zeros((30, 50), "<u2"))
+    assert read(path, raw=RawLayout((30, 50), "<u2")).inverted is None

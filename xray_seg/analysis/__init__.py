@@ -1,1 +1,1 @@
-"""Measurements of a label map, and its predicted quality."""
+"""Measurements of label maps, and estimated quality of segmentations."""

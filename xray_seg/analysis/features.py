@@ -1,4 +1,4 @@
-"""What one prediction says about itself: the numbers that predicted Dice and flags rest on."""
+"""Features from which the quality of a segmentation is estimated."""
 
 from __future__ import annotations
 
@@ -12,84 +12,87 @@ from ..postprocessing.laterality import find_sides
 from ..preprocessing.polarity import looks_inverted
 from ..preprocessing.preprocessor import Preprocessor
 from ..radiograph import Radiograph
-from .shape import describe
+from .shape_features import Vector, shape_features
 
-Vector = npt.NDArray[np.float64]
-
-#: Side of the small picture that a film's posture is told from.
-VIEW_SIDE = 32
-_LEAST = 1e-3
+#: Side of the thumbnail from which the orientation is judged, in pixels.
+THUMBNAIL_SIDE = 32
+#: Keeps logits and logarithms finite.
+_EPSILON = 1e-3
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Numbers from a film, its probabilities and its masks.
+class QualityFeatures:
+    """Features of a radiograph, its probabilities and its masks.
 
     Attributes:
-        confidence: by organ, (3,) float64: the Dice that the probabilities lead to
-            expect (of the mask against draws from them) and the mean probability inside, both as
-            logits; and the logarithm of the spread of probability per length of outline.
-        shape: (len(shape.FEATURES),) float64, not a number where an organ is missing.
-        view: (VIEW_SIDE, VIEW_SIDE) float32 in [0, 1], the film as it is shown, letterboxed.
-        touching: by organ, the share of the film's longest side along which it touches a border.
-        empty: names of the organs that were not found.
-        contradicted: whether the film looks inverted where its stated polarity was believed.
+        confidence: by organ, (3,) float64: logit of the expected Dice between the mask and masks
+            drawn from the probabilities; logit of the mean probability inside the mask; logarithm
+            of the summed variance p (1 - p) relative to the square root of the mask's area.
+        shape: (F,) float64 shape features, NaN where an organ is missing.
+        thumbnail: (THUMBNAIL_SIDE, THUMBNAIL_SIDE) float32 in [0, 1], the radiograph as displayed,
+            letterboxed.
+        border_contact: by organ, the longest contact with one image border, as a fraction of the
+            image's longer side.
+        missing: names of the organs that were not found.
+        polarity_contradicted: whether the radiograph looks inverted although its stated polarity
+            was applied.
     """
 
     confidence: dict[str, Vector]
     shape: Vector
-    view: npt.NDArray[np.float32]
-    touching: dict[str, float]
-    empty: tuple[str, ...]
-    contradicted: bool
+    thumbnail: npt.NDArray[np.float32]
+    border_contact: dict[str, float]
+    missing: tuple[str, ...]
+    polarity_contradicted: bool
 
 
-def gather(
+def extract_features(
     radiograph: Radiograph,
     labels: npt.NDArray[np.uint8],
     probabilities: npt.NDArray[np.float32],
-) -> Evidence:
-    """Gather the evidence of one segmentation.
+) -> QualityFeatures:
+    """Extract the quality features of one segmentation.
 
     Args:
-        radiograph: its ``inverted`` is decided.
-        labels: (H, W) uint8 its label map.
-        probabilities: (h, w, classes) float32 on the part of the grid that it covers.
+        radiograph: the segmented radiograph, with its polarity decided.
+        labels: (H, W) uint8 label map.
+        probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
     """
     from ..kernels import class_sums, nearest
 
     height, width = probabilities.shape[:2]
     small = nearest(labels, (height, width))
     sums = class_sums(probabilities, small)
-    view, contradicted = _view(radiograph)
-    return Evidence(
+    thumbnail, contradicted = _thumbnail(radiograph)
+    return QualityFeatures(
         {organ.name: _confidence(*sums[organ.label]) for organ in ORGANS},
-        describe(find_sides(small)),
-        view,
-        {organ.name: _touching(labels, organ.label) for organ in (HEART, LUNGS)},
+        shape_features(find_sides(small)),
+        thumbnail,
+        {organ.name: _border_contact(labels, organ.label) for organ in (HEART, LUNGS)},
         tuple(organ.name for organ in ORGANS if not sums[organ.label, 0]),
         contradicted,
     )
 
 
-def _confidence(area: float, within: float, whole: float, unsure: float) -> Vector:
-    """Of an organ's row of ``class_sums``."""
-    expected = 2 * within / max(whole + area, _LEAST)
-    certain = within / max(area, 1)
-    spread = unsure / (np.sqrt(area) + 1)
-    return np.array([_logit(expected), _logit(certain), np.log(spread + _LEAST)])
+def _confidence(area: float, inside: float, total: float, variance: float) -> Vector:
+    """Confidence features of one organ, from its row of ``class_sums``."""
+    expected_dice = 2 * inside / max(total + area, _EPSILON)
+    mean_inside = inside / max(area, 1)
+    spread = variance / (np.sqrt(area) + 1)
+    return np.array([_logit(expected_dice), _logit(mean_inside), np.log(spread + _EPSILON)])
 
 
 def _logit(share: float) -> float:
-    share = min(max(share, _LEAST), 1 - _LEAST)
+    share = min(max(share, _EPSILON), 1 - _EPSILON)
     return float(np.log(share / (1 - share)))
 
 
-def _view(radiograph: Radiograph) -> tuple[npt.NDArray[np.float32], bool]:
-    view = Preprocessor(VIEW_SIDE)(radiograph)
-    return view.grid, looks_inverted(view.box.crop(view.grid))
+def _thumbnail(radiograph: Radiograph) -> tuple[npt.NDArray[np.float32], bool]:
+    """The thumbnail, and whether it looks inverted."""
+    fitted = Preprocessor(THUMBNAIL_SIDE)(radiograph)
+    return fitted.grid, looks_inverted(fitted.box.crop(fitted.grid))
 
 
-def _touching(labels: npt.NDArray[np.uint8], label: int) -> float:
+def _border_contact(labels: npt.NDArray[np.uint8], label: int) -> float:
     borders = labels[0], labels[-1], labels[:, 0], labels[:, -1]
     return max(int(np.count_nonzero(border == label)) for border in borders) / max(labels.shape)

@@ -1,4 +1,4 @@
-"""How far masks are to be trusted, without a reference: predicted Dice, and doubts in words."""
+"""Estimate the quality of a segmentation without a reference: predicted Dice and warnings."""
 
 from __future__ import annotations
 
@@ -10,74 +10,75 @@ import numpy.typing as npt
 from ..labels import ORGANS
 from ..radiograph import Radiograph
 from .calibration import Calibration, load_calibration
-from .features import Evidence, gather
+from .features import QualityFeatures, extract_features
 
 SWAPPED = "left and right swapped?"
 CUT = "organ cut by the border"
 INVERTED = "image may be inverted"
 ROTATED = "image may be rotated"
-NOT_A_CHEST = "not a frontal chest film?"
+NOT_A_CHEST = "not a frontal chest radiograph?"
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What to expect of the masks of one radiograph.
+    """Estimated quality of the masks of one radiograph.
 
     Attributes:
-        predicted_dice: by organ, the Dice in [0, 1] that masks with such evidence had on films
-            whose true masks are known; 0 for an organ that was not found.
-        score: the mean of these, for the film as a whole.
-        flags: doubts in words.
+        predicted_dice: by organ, the expected Dice in [0, 1], calibrated on radiographs with known
+            masks; 0 for an organ that was not found.
+        score: mean of the predicted Dice, for the radiograph as a whole.
+        warnings: suspected problems, in words.
     """
 
     predicted_dice: dict[str, float]
     score: float
-    flags: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def assess(
+def estimate_quality(
     radiograph: Radiograph,
     labels: npt.NDArray[np.uint8],
     probabilities: npt.NDArray[np.float32],
 ) -> Quality:
-    """Judge a segmentation by itself.
+    """Estimate the quality of a segmentation with the shipped calibration.
 
     Args:
-        radiograph: its ``inverted`` is decided.
-        labels: (H, W) uint8 its label map.
-        probabilities: (h, w, classes) float32 on the part of the grid that it covers.
+        radiograph: the segmented radiograph, with its polarity decided.
+        labels: (H, W) uint8 label map.
+        probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
     """
-    return judge(gather(radiograph, labels, probabilities), load_calibration())
+    features = extract_features(radiograph, labels, probabilities)
+    return quality_from_features(features, load_calibration())
 
 
-def judge(evidence: Evidence, calibration: Calibration) -> Quality:
-    """Turn evidence into predicted Dice and flags."""
-    inputs = calibration.inputs(evidence)[None]
+def quality_from_features(features: QualityFeatures, calibration: Calibration) -> Quality:
+    """Predict Dice and derive warnings from features."""
+    inputs = calibration.model_inputs(features)[None]
     predicted = {
         organ.name: 0.0
-        if organ.name in evidence.empty
+        if organ.name in features.missing
         else float(calibration.organs[organ.name](inputs)[0])
         for organ in ORGANS
     }
     score = float(np.mean(list(predicted.values())))
-    return Quality(predicted, score, tuple(_flags(evidence, calibration, score)))
+    return Quality(predicted, score, tuple(_warnings(features, calibration, score)))
 
 
-def _flags(evidence: Evidence, calibration: Calibration, score: float) -> list[str]:
+def _warnings(features: QualityFeatures, calibration: Calibration, score: float) -> list[str]:
     limits = calibration.limits
-    flags = [f"empty {name}" for name in evidence.empty]
-    upright, other = calibration.postures(evidence.view)
-    doubtful = score < limits["chest_score"] or max(upright, other) < limits["chest_likeness"]
-    turned = not evidence.contradicted and other - upright > limits["rotated"]
-    if doubtful:
-        flags.append(NOT_A_CHEST)
-    if evidence.contradicted:
-        flags.append(INVERTED)
-    if turned:
-        flags.append(ROTATED)
-    # Of masks that make no chest, the sides say nothing.
-    if not (doubtful or turned) and calibration.laterality(evidence.shape) > limits["swapped"]:
-        flags.append(SWAPPED)
-    if max(evidence.touching.values()) > limits["touching"]:
-        flags.append(CUT)
-    return flags
+    warnings = [f"empty {name}" for name in features.missing]
+    upright, rotated = calibration.template_similarity(features.thumbnail)
+    not_a_chest = score < limits["chest_score"] or max(upright, rotated) < limits["chest_likeness"]
+    is_rotated = not features.polarity_contradicted and rotated - upright > limits["rotated"]
+    if not_a_chest:
+        warnings.append(NOT_A_CHEST)
+    if features.polarity_contradicted:
+        warnings.append(INVERTED)
+    if is_rotated:
+        warnings.append(ROTATED)
+    is_upright_chest = not (not_a_chest or is_rotated)  # otherwise laterality means nothing
+    if is_upright_chest and calibration.mirror_evidence(features.shape) > limits["swapped"]:
+        warnings.append(SWAPPED)
+    if max(features.border_contact.values()) > limits["touching"]:
+        warnings.append(CUT)
+    return warnings

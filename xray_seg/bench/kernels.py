@@ -53,11 +53,11 @@ def bench_kernels(size: int = 128, repeats: int = 15) -> list[Measurement]:
         words = cycle([map_words(path) for path in paths])
         films = cycle([read(path).pixels for path in paths])
         out = np.empty((size, size), np.float32)
-        _check_decode(film.pixels, area_mean(film.pixels, (size, size), out))
+        _check_decode(film.pixels, area_mean(film.pixels, (size, size), out=out))
         calls: dict[str, Callable[[], Any]] = {
             FLOOR: lambda: next(words).sum(),
             f"decode + area mean to {size} x {size}": lambda: area_mean(
-                next(films), (size, size), out
+                next(films), (size, size), out=out
             ),
             "merge 5 masks of 1024 x 1024 + area fractions": lambda: area_fractions(
                 merge_masks(masks, values), (size, size), CLASSES

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..analysis.measurements import Measurements, measure_sides
-from ..analysis.quality import Quality, assess
+from ..analysis.quality import Quality, estimate_quality
 from ..labels import LabelScheme
 from ..models.model_folder import Model
-from ..postprocessing.laterality import Sides, find_sides, sides_of, split_sides
+from ..postprocessing.laterality import Sides, find_sides, sides_from_runs, split_sides
 from ..radiograph import Radiograph
 from .grey import OVERLAY_SIDE, render_grey
 
@@ -48,17 +48,19 @@ class MaskSet:
     @cached_property
     def sides(self) -> Sides:
         """Right and left, told apart."""
-        return sides_of(self.known_runs) if self.known_runs else find_sides(self.labels)
+        return sides_from_runs(self.known_runs) if self.known_runs else find_sides(self.labels)
 
     @cached_property
     def measurements(self) -> Measurements:
         """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
-        return measure_sides(self.sides, self.radiograph.spacing, self.radiograph.pixels)
+        return measure_sides(
+            self.sides, spacing=self.radiograph.spacing, pixels=self.radiograph.pixels
+        )
 
     @cached_property
     def quality(self) -> Quality:
         """Predicted Dice and warnings, without a reference."""
-        return assess(self.radiograph, self.labels, self.probabilities)
+        return estimate_quality(self.radiograph, self.labels, self.probabilities)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:
@@ -78,7 +80,7 @@ class MaskSet:
         from ..kernels import find_runs, relabelled
 
         if scheme.has_sides:
-            return relabelled(self.sides.runs, self.sides.parts)
+            return relabelled(self.sides.runs, self.sides.labels)
         return self.known_runs or find_runs(self.labels)
 
     def file_name(self, key: str) -> str:

@@ -62,7 +62,7 @@ def render_card(masks: MaskSet) -> str:
                 for organ in ORGANS
             ],
             ratio=measured.reasons["cardiothoracic_ratio"] if ratio is None else f"{ratio:.3f}",
-            doubts=(*masks.radiograph.notes, *quality.flags),
+            doubts=(*masks.radiograph.notes, *quality.warnings),
         )
     )
 

@@ -1,1 +1,1 @@
-"""From class probabilities to a clean label map."""
+"""From class probabilities to a clean label map with laterality."""

@@ -1,4 +1,4 @@
-"""Right and left, told apart in a label map.
+"""Tell right from left in a label map.
 
 Right and left are the patient's. By radiological convention the patient faces the viewer, so the
 right lung lies on the left of the image.
@@ -14,170 +14,174 @@ import numpy as np
 import numpy.typing as npt
 
 from ..labels import BACKGROUND, CLAVICLES, HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
+from .cleanup import group_of
 
 if TYPE_CHECKING:
-    from ..kernels import Moments, Runs
+    from ..kernels import Ints, Moments, Runs
 
-#: The least share of the lungs that counts as a lung of its own. In 222 SCR cases the smaller
-#: lung has 0.35 of both.
+#: Lung on one side of the midline counts as a lung from this share of all lung area on. In the 222
+#: SCR cases the smaller lung has 0.35.
 SIDE_SHARE = 0.1
-_ROUNDS = 20
-
-Ints = npt.NDArray[np.int64]
+#: Limit of iterations in the search for the midline.
+_MAX_ITERATIONS = 20
 
 
 @dataclass(frozen=True)
 class Sides:
-    """The parts of one label map, by its runs; those that cross the midline are cut there.
+    """Laterality of a label map, by its runs.
 
     Attributes:
-        runs: of the label map.
-        parts: (n,) uint8 the label of each run's part, as in ``labels.RIGHT_LEFT_LABELS``.
-        middle: column of the midline.
+        runs: runs of the label map, with organ labels. Runs of a component that joins both lungs
+            are cut at the midline.
+        labels: (n,) uint8 label of each run in RIGHT_LEFT_LABELS.
+        midline: column of the midline.
     """
 
     runs: Runs
-    parts: npt.NDArray[np.uint8]
-    middle: float
+    labels: npt.NDArray[np.uint8]
+    midline: float
 
     @cached_property
     def moments(self) -> Moments:
-        """Areas, places and extents of the parts, by their labels."""
+        """Areas, centroids and boxes by label of RIGHT_LEFT_LABELS."""
         from ..kernels import moments
 
-        return moments(self.runs, self.parts)
+        return moments(self.runs, self.labels)
 
 
 def split_sides(labels: npt.NDArray[np.uint8], sides: Sides | None = None) -> npt.NDArray[np.uint8]:
-    """Turn a label map of organs into one of parts, in which right and left differ.
+    """Relabel a label map from ORGAN_LABELS to RIGHT_LEFT_LABELS.
 
     Args:
         labels: (H, W) uint8: 0 background, 1 clavicles, 2 heart, 3 lungs.
-        sides: of it, where they are known already.
+        sides: its laterality, if known already.
 
     Returns:
-        (H, W) uint8 with RIGHT_LEFT_LABELS. A piece of lungs and clavicles belongs to the side
-        where most of it lies. A piece that holds a lung on both sides of the midline is cut there.
+        (H, W) uint8 with RIGHT_LEFT_LABELS. A component of lungs and clavicles belongs to the side
+        on which most of it lies. A component with a lung on each side is cut at the midline.
     """
     from ..kernels import paint_runs
 
     sides = sides or find_sides(labels)
     out = labels.copy()
-    paint_runs(out, sides.runs, sides.parts)
+    paint_runs(out, sides.runs, sides.labels)
     return out
 
 
 def find_sides(labels: npt.NDArray[np.uint8]) -> Sides:
-    """Tell the side of each run of an (H, W) uint8 label map of organs."""
+    """Find the laterality of an (H, W) uint8 label map with ORGAN_LABELS."""
     from ..kernels import find_runs
 
-    return sides_of(find_runs(labels))
+    return sides_from_runs(find_runs(labels))
 
 
-def sides_of(runs: Runs) -> Sides:
-    """The same, where the runs of the label map are known already."""
-    middle = midline(runs)
-    pieces = _chest_pieces(runs)
-    right, left, joined = _shares(runs, pieces, middle)
-    paired = (runs.labels == CLAVICLES.label) | (runs.labels == LUNGS.label)
-    is_left = (left > right)[pieces]
-    divided = paired & joined[pieces]
-    if divided.any():
-        runs, index = _cut(runs, divided, round(middle))
-        is_left = np.where(divided[index], runs.starts + runs.stops > 2 * middle, is_left[index])
-    return Sides(runs, _PART_LABELS[runs.labels, is_left.view(np.uint8)], middle)
+def sides_from_runs(runs: Runs) -> Sides:
+    """Find the laterality of a label map with ORGAN_LABELS, given its runs."""
+    midline = find_midline(runs)
+    components = _chest_components(runs)
+    right, left, has_both = _areas_by_side(runs, components, midline)
+    is_paired = (runs.labels == CLAVICLES.label) | (runs.labels == LUNGS.label)
+    is_left = (left > right)[components]
+    joined = is_paired & has_both[components]
+    if joined.any():
+        runs, index = _cut(runs, joined, round(midline))
+        is_left = np.where(joined[index], runs.starts + runs.stops > 2 * midline, is_left[index])
+    return Sides(runs, _SIDE_LABELS[runs.labels, is_left.view(np.uint8)], midline)
 
 
-def _part_labels() -> npt.NDArray[np.uint8]:
-    """(256, 2) the label of the part that a label stands for on the right and on the left."""
+def _side_labels() -> npt.NDArray[np.uint8]:
+    """(256, 2) label in RIGHT_LEFT_LABELS of each organ label, on the right and on the left."""
     table = np.full((256, 2), BACKGROUND, np.uint8)
     for organ in ORGANS:
         table[organ.label] = [RIGHT_LEFT_LABELS.find(organ, side).label for side in organ.sides]
     return table
 
 
-_PART_LABELS = _part_labels()
+_SIDE_LABELS = _side_labels()
 
 
-def midline(runs: Runs) -> float:
-    """The column between the sides of the chest.
+def find_midline(runs: Runs) -> float:
+    """Find the column that separates the sides of the chest.
 
-    Half-way between the mean columns of the lungs on either side; where there is lung on one side
-    of the heart alone, the heart's mean column. Without a heart, where there is one piece of lung,
-    it is the image's centre.
+    It starts from an estimate: the heart's mean column; without a heart, the lungs' mean column,
+    or the centre of the image if only one component holds lung. With lung on both sides, it then
+    moves half-way between the mean columns of the lung on either side, until it moves by less than
+    half a pixel.
     """
     from ..kernels import split_at
 
-    middle = _rough_middle(runs)
-    if not has_both_sides(runs, middle):
-        return middle
-    for _ in range(_ROUNDS):
-        left, left_sum, right, right_sum = split_at(runs, LUNGS.label, middle)
+    midline = _estimate_midline(runs)
+    if not has_both_sides(runs, midline):
+        return midline
+    for _ in range(_MAX_ITERATIONS):
+        left, left_sum, right, right_sum = split_at(runs, LUNGS.label, midline)
         if not (left and right):
             break
         between = (left_sum / left + right_sum / right) / 2
-        if abs(between - middle) < 0.5:
+        if abs(between - midline) < 0.5:
             break
-        middle = between
-    return middle
+        midline = between
+    return midline
 
 
-def has_both_sides(runs: Runs, middle: float) -> bool:
+def has_both_sides(runs: Runs, column: float) -> bool:
     """Whether there is a lung on either side of a column."""
     from ..kernels import split_at
 
-    left, _, right, _ = split_at(runs, LUNGS.label, middle)
+    left, _, right, _ = split_at(runs, LUNGS.label, column)
     if not left + right:
         return False
     return SIDE_SHARE <= left / (left + right) <= 1 - SIDE_SHARE
 
 
-def _rough_middle(runs: Runs) -> float:
+def _estimate_midline(runs: Runs) -> float:
     from ..kernels import split_at, split_pieces
 
     heart, heart_sum, _, _ = split_at(runs, HEART.label, runs.shape[1])
     if heart:
         return heart_sum / heart
-    areas = split_pieces(runs, _chest_pieces(runs), LUNGS.label)[:, 0]
+    areas = split_pieces(runs, _chest_components(runs), LUNGS.label)[:, 0]
     if np.count_nonzero(areas >= max(1.0, SIDE_SHARE * areas.sum())) < 2:
         return runs.shape[1] / 2
     area, columns, _, _ = split_at(runs, LUNGS.label, runs.shape[1])
     return columns / area
 
 
-def _chest_pieces(runs: Runs) -> Ints:
-    """(n,) piece of each run, lungs and clavicles joined: a clavicle cuts off its lung's apex."""
+def _chest_components(runs: Runs) -> Ints:
+    """(n,) component of each run, with lungs and clavicles joined.
+
+    A clavicle separates the apex from the rest of its lung.
+    """
     from ..kernels import connect
 
-    group = np.zeros(256, np.int64)
-    group[[CLAVICLES.label, LUNGS.label]] = 1
-    return connect(runs, group)
+    return connect(runs, group_of(CLAVICLES, LUNGS))
 
 
-def _shares(
-    runs: Runs, pieces: Ints, middle: float
+def _areas_by_side(
+    runs: Runs, components: Ints, midline: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """By piece: its pixels on the right and on the left, and whether it holds two lungs.
+    """Area of each component on the right and on the left, and whether it has a lung on both.
 
     The patient's right is the left of the image.
     """
     from ..kernels import split_pieces
 
-    lungs = split_pieces(runs, pieces, LUNGS.label, middle)
-    right, left = (lungs + split_pieces(runs, pieces, CLAVICLES.label, middle)).T
-    least = max(1.0, SIDE_SHARE * lungs.sum())
-    return right, left, (lungs >= least).all(axis=1)
+    lungs = split_pieces(runs, components, LUNGS.label, column=midline)
+    clavicles = split_pieces(runs, components, CLAVICLES.label, column=midline)
+    right, left = (lungs + clavicles).T
+    smallest = max(1.0, SIDE_SHARE * lungs.sum())
+    return right, left, (lungs >= smallest).all(axis=1)
 
 
 def _cut(runs: Runs, chosen: npt.NDArray[np.bool_], column: int) -> tuple[Runs, Ints]:
-    """Cut the chosen runs that cross a column there; also (n,) the run each one was part of."""
+    """Cut the chosen runs that cross a column there; also (m,) the original index of each run."""
     crossing = chosen & (runs.starts < column) & (column < runs.stops)
     index = np.repeat(np.arange(len(crossing)), 1 + crossing)
     starts, stops = runs.starts[index], runs.stops[index]
-    again = np.zeros(len(index), np.bool_)
-    again[1:] = index[1:] == index[:-1]
-    starts[again] = column
-    stops[np.flatnonzero(again) - 1] = column
+    is_second_half = np.zeros(len(index), np.bool_)
+    is_second_half[1:] = index[1:] == index[:-1]
+    starts[is_second_half] = column
+    stops[np.flatnonzero(is_second_half) - 1] = column
     cut = replace(
         runs, rows=runs.rows[index], starts=starts, stops=stops, labels=runs.labels[index]
     )

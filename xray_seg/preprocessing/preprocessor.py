@@ -54,7 +54,7 @@ class Preprocessor:
         grid = np.empty((self.size, self.size), np.float32) if out is None else out
         box = Letterbox.of(radiograph.shape, self.size)
         content = box.crop(grid)
-        area_mean(radiograph.pixels, content.shape, content)  # in place, into the strided view
+        area_mean(radiograph.pixels, content.shape, out=content)  # in place, into the strided view
         normalise(content, inverted=bool(radiograph.inverted))
         _clear_outside(grid, box)
         inverted = radiograph.inverted

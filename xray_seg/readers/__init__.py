@@ -1,4 +1,4 @@
-"""Reading radiographs by content; a file's suffix is never trusted."""
+"""Read radiographs. The file's content decides the format; its suffix is not trusted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
-from .dicom import is_dicom, read_dicom
+from .dicom import read_dicom
+from .dicom_header import HEAD_LENGTH, is_dicom
 from .dicom_header import ID_COLUMNS as ID_COLUMNS
 from .dicom_header import read_ids as read_ids
 from .limits import MAX_PIXELS as MAX_PIXELS
@@ -18,35 +19,36 @@ from .raster import read_raster, sniff
 from .raw import JSRT, read_raw
 from .raw import RawLayout as RawLayout
 
-_HEAD = 132  # a DICOM file says so in bytes 128 to 131 (PS3.10, section 7.1)
-
 
 def read(
     source: str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    *,
     raw: RawLayout | None = None,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Radiograph:
-    """Read a radiograph, by its content: DICOM, raw film, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
+    """Read a radiograph: DICOM, JSRT raw, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
 
     Args:
         source: a file's path, its bytes, or an open binary file, which is read to its end.
         raw: layout of headerless files; None for JSRT's 2048 x 2048.
-        name: what the radiograph and errors are named after where ``source`` is no path.
-        max_pixels: samples (pixels times colours) at most; a file that claims more is refused
-            before memory is taken for it.
+        name: name of the radiograph in results and errors where ``source`` is not a path; by
+            default the open file's own name.
+        max_pixels: highest number of samples (pixels times colours). A file that claims more is
+            refused before memory is allocated for it.
 
     Raises:
-        NotARadiograph: the file holds something else, or nothing.
-        ReadError: it is damaged, of a kind not supported, too large, or cannot be opened.
+        NotARadiograph: the file is empty or holds something other than an image.
+        ReadError: the file is damaged, of an unsupported kind, too large, or cannot be opened.
     """
     if isinstance(source, str | PathLike):
         return _read_file(Path(source), raw, max_pixels)
     data = source if isinstance(source, bytes) else bytes(_content(source))
     name = name or str(getattr(source, "name", "bytes"))
-    path = Path(name)  # which writes s3://bucket as s3:/bucket
+    path = Path(name)  # shortens s3://bucket to s3:/bucket, so messages are given the name back
     try:
-        return replace(_read_content(path, data, data[:_HEAD], raw, max_pixels), source=name)
+        radiograph = _read_content(path, data, data[:HEAD_LENGTH], raw, max_pixels)
+        return replace(radiograph, source=name)
     except ReadError as error:
         raise type(error)(str(error).replace(str(path), name, 1)) from error
 
@@ -55,43 +57,46 @@ def _content(source: bytearray | memoryview | BinaryIO) -> bytes | bytearray | m
     return source if isinstance(source, bytearray | memoryview) else source.read()
 
 
-def _read_file(path: Path, raw: RawLayout | None, most: int) -> Radiograph:
+def _read_file(path: Path, raw: RawLayout | None, max_pixels: int) -> Radiograph:
     try:
         if path.is_dir():
             raise NotARadiograph(f"{path}: is a folder, not an image file")
-        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        if path.exists() and not path.is_file():  # opening a pipe would block until it is written
             raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
         with path.open("rb") as file:
-            head = file.read(_HEAD)
-        return _read_content(path, None, head, raw, most)
+            head = file.read(HEAD_LENGTH)
+        return _read_content(path, None, head, raw, max_pixels)
     except OSError as error:
         raise ReadError(f"{path}: {error.strerror or error}") from error
 
 
 def _read_content(
-    path: Path, data: bytes | None, head: bytes, raw: RawLayout | None, most: int
+    path: Path, data: bytes | None, head: bytes, raw: RawLayout | None, max_pixels: int
 ) -> Radiograph:
-    """Read a file, or ``data`` where they are given; ``head`` is how either begins."""
+    """Read the file at ``path``, or ``data`` instead if given; ``head`` is its first bytes."""
     if not head:
         raise NotARadiograph(f"{path}: is empty (0 bytes)")
-    if is_dicom(head):  # before TIFF, whose header may stand in a DICOM file's preamble
+    if is_dicom(head):  # before TIFF: a DICOM file's preamble may contain a TIFF header
         if data is None:
-            check_length(path, most)
-        return read_dicom(path, data, most)
+            check_length(path, max_pixels)
+        return read_dicom(path, data, max_pixels=max_pixels)
     if sniff(head):
-        return read_raster(path, data, most)
+        return read_raster(path, data, max_pixels=max_pixels)
+    layout = raw or JSRT
     length = path.stat().st_size if data is None else len(data)
-    if length != (raw or JSRT).length and _is_other(path, head):
-        raise NotARadiograph(f"{path}: is {_is_other(path, head)}, not a radiograph")
-    return read_raw(path, raw or JSRT, data, most)
+    other = None if length == layout.length else _other_kind(path, head)
+    if other:
+        raise NotARadiograph(f"{path}: is {other}, not a radiograph")
+    return read_raw(path, layout, data, max_pixels=max_pixels)
 
 
-def _is_other(path: Path, head: bytes) -> str | None:
-    """What a file is that has neither an image's signature nor a raw film's length."""
+def _other_kind(path: Path, head: bytes) -> str | None:
+    """Name the kind of a file that is not an image; None where it may be a raw radiograph."""
     if head.startswith(b"%PDF"):
         return "a PDF document"
     if head.startswith(b"PK\x03\x04"):
         return "a zip archive"
-    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head) and path.suffix.lower() != ".img":
+    suffix = path.suffix.lower()
+    if all(byte >= 32 or byte in b"\t\n\r\f" for byte in head) and suffix != ".img":
         return "a text file"
-    return None if path.suffix.lower() in (".img", ".raw") else "a file of unknown kind"
+    return None if suffix in (".img", ".raw") else "a file of unknown kind"

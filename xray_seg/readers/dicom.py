@@ -1,7 +1,7 @@
-"""DICOM radiographs: computed and digital radiography, secondary capture.
+"""Read DICOM radiographs: computed and digital radiography, secondary capture.
 
-Pixels go the way of PS3.3, section C.11 and PS3.4, annex N: stored values, modality LUT, VOI LUT or
-window, and the photometric interpretation, which says whether high is dark.
+Pixels pass the stages of PS3.3, section C.11 and PS3.4, annex N: stored values, modality LUT, VOI
+LUT or window. The photometric interpretation then says whether a high value is dark.
 """
 
 from __future__ import annotations
@@ -19,58 +19,67 @@ import numpy.typing as npt
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .dicom_header import doubts, kind, modality
-from .limits import MAX_PIXELS, check_claim, check_data, check_frame, check_same_size
+from .limits import (
+    MAX_PIXELS,
+    RAISE_LIMIT,
+    check_claim,
+    check_data,
+    check_frame,
+    check_same_size,
+    max_length,
+)
 from .raster import check_jpeg, to_grey
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-#: By preference: calibrated, at the detector, of a scanned film (PS3.3, C.7.6.3 and C.8.11.4).
+#: In order of preference: calibrated, at the detector, of the scanner that digitised the
+#: radiograph (PS3.3, C.7.6.3 and C.8.11.4).
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
-#: What pydicom's messages quote of a header.
+#: Header values quoted in pydicom's messages; removed, since they may identify a patient.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
-def is_dicom(head: bytes) -> bool:
-    """Whether a file's first 132 bytes are those of a DICOM file, with or without its preamble."""
-    if head[128:132] == b"DICM":
-        return True
-    # Without one, a data set begins: group 2 or 8, an element, and two capitals for its type.
-    return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
+def read_dicom(
+    path: Path, data: bytes | None = None, *, max_pixels: int = MAX_PIXELS
+) -> Radiograph:
+    """Read the first frame of a DICOM image.
 
+    Only terms that DICOM defines are copied from its header into notes and errors, so that they
+    hold no patient data.
 
-def read_dicom(path: Path, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Radiograph:
-    """Read the first frame of a DICOM image, of a file or of ``data`` in its place.
-
-    Of its header, only terms that DICOM defines reach the notes and errors, so no patient data do.
+    Args:
+        path: the file.
+        data: its content, if it is in memory already; the file is then not opened.
+        max_pixels: highest number of samples (pixels times colours).
 
     Raises:
-        NotARadiograph: it holds no image.
-        ReadError: it is damaged, of a kind not supported, claims more than ``max_pixels`` samples,
-            or pydicom is not installed.
+        NotARadiograph: the file holds no image.
+        ReadError: the file is damaged, of an unsupported kind or too large, or pydicom is not
+            installed.
     """
     try:
         import pydicom
     except ImportError as error:
         raise ReadError(
-            f"{path}: is a DICOM file; to read these: pip install 'xray-seg[dicom]'"
+            f"{path}: is a DICOM file; to read it: pip install 'xray-seg[dicom]'"
         ) from error
-    warnings.filterwarnings("ignore", module="pydicom")  # on oddities that are read all the same
+    warnings.filterwarnings("ignore", module="pydicom")  # about deviations it reads
     try:
-        # Of a file in memory no more is read than there is; on disk, pydicom takes memory for as
-        # much as an element claims before it looks.
+        # Parsed from memory: for a file on disk, pydicom allocates the length that an element
+        # claims before it checks that the file is that long.
         data = path.read_bytes() if data is None else data
         _check_deflated(path, data, max_pixels)
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
         if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
             raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
-        _name_syntax(dataset)
+        _set_transfer_syntax(dataset)
         _check_size(dataset, path, max_pixels)
         return _radiograph(dataset, path)
     except (OSError, MemoryError, ReadError):
         raise
-    except Exception as error:  # pydicom and its decoders have exceptions of their own
+    except Exception as error:  # pydicom and its decoders raise many types
         reason = " ".join(_QUOTED.sub("(...)", str(error)).split()) or type(error).__name__
         raise ReadError(f"{path}: damaged or not supported: {reason}") from error
 
@@ -86,8 +95,8 @@ def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
     )
 
 
-def _check_deflated(path: Path, data: bytes, most: int) -> None:
-    """Refuse a deflated data set that is too long before pydicom inflates it at one go."""
+def _check_deflated(path: Path, data: bytes, max_pixels: int) -> None:
+    """Refuse a deflated data set that is too long, before pydicom inflates it as a whole."""
     from pydicom import uid
     from pydicom.filereader import data_element_generator
 
@@ -102,28 +111,28 @@ def _check_deflated(path: Path, data: bytes, most: int) -> None:
             syntax = bytes(element.value or b"").rstrip(b"\0 ").decode("ascii", "replace")
     if syntax != uid.DeflatedExplicitVRLittleEndian:
         return
-    inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), 8 * most + (1 << 20)
+    inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), max_length(max_pixels)
     while part := inflater.unconsumed_tail or file.read(1 << 16):
         left -= len(inflater.decompress(part, 1 << 20))
         if left < 0:
             raise ReadError(
-                f"{path}: inflates to more than an image of {most:,} pixels takes; if it is a "
-                "film all the same, give --max-pixels N"
+                f"{path}: inflates to more bytes than an image of {max_pixels:,} pixels has; "
+                f"{RAISE_LIMIT}"
             )
 
 
-def _check_size(dataset: Dataset, path: Path, most: int) -> None:
-    """Refuse what claims too many pixels, in the header or in the compressed frame itself."""
+def _check_size(dataset: Dataset, path: Path, max_pixels: int) -> None:
+    """Refuse an image that claims too many pixels, in the header or in its compressed frame."""
     samples = 3 if dataset.PhotometricInterpretation == "PALETTE COLOR" else dataset.SamplesPerPixel
-    check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), most)
+    check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), max_pixels)
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         frame = _first_frame(dataset)
-        check_data(path, frame, most)
+        check_data(path, frame, max_pixels)
         check_frame(frame, int(dataset.Rows), int(dataset.Columns))
 
 
 def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
-    """Grey values as a viewer would show them, before MONOCHROME1 is turned."""
+    """Grey values as a viewer would show them, before MONOCHROME1 is inverted."""
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
     stored = _stored_pixels(dataset)
@@ -142,10 +151,10 @@ def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
 
 
 def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
-    """The first frame; colours as RGB.
+    """Decode the first frame, colours as RGB.
 
-    JPEG of any kind is decoded by imagecodecs: other decoders that pydicom finds end the whole
-    process on some damaged frames, or never end.
+    Every kind of JPEG is decoded by imagecodecs: on some damaged frames, other decoders that
+    pydicom may choose abort the process or never return.
     """
     from pydicom import uid
     from pydicom.pixels.utils import pixel_array
@@ -169,7 +178,7 @@ def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
     stored = np.asarray(stored)
     check_same_size(stored.shape, (dataset.Rows, dataset.Columns))
     if dataset.PixelRepresentation == 1 and stored.ndim == 2:
-        # Numbers of BitsStored bits in two's complement (PS3.5, section 8.1.1).
+        # Values are BitsStored bits in two's complement (PS3.5, section 8.1.1).
         unused = 8 * stored.dtype.itemsize - int(dataset.BitsStored)
         signed = stored.view(f"i{stored.dtype.itemsize}")
         stored = (signed << unused) >> unused if unused > 0 else signed
@@ -183,8 +192,8 @@ def _first_frame(dataset: Dataset) -> bytes:
     return get_frame(dataset.PixelData, 0, number_of_frames=frames)
 
 
-def _name_syntax(dataset: Dataset) -> None:
-    """A file without preamble does not name its transfer syntax; pydicom has found out."""
+def _set_transfer_syntax(dataset: Dataset) -> None:
+    """Name the transfer syntax of a file without preamble, as pydicom detected it."""
     from pydicom import uid
 
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -194,19 +203,19 @@ def _name_syntax(dataset: Dataset) -> None:
 
 
 def _windowed(values: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[Any]:
-    """After the first VOI LUT or window, unless that leaves nothing to see."""
+    """Apply the first VOI LUT or window, unless it makes the image uniform."""
     from pydicom.pixels.processing import apply_voi_lut
 
     try:
         found = np.asarray(apply_voi_lut(values, dataset, index=0))
-    except Exception:  # noqa: BLE001 - a window of width 0, a LUT that is not one: shown without
+    except Exception:  # noqa: BLE001 - an invalid window or LUT is ignored
         return values
     low, high = np.percentile(found[::8, ::8], (1, 99))
     return found if high > low else values
 
 
 def _is_padding(stored: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.bool_]:
-    """PS3.3, C.7.5.1.1.2: pixels outside the image, of one value or a range of them."""
+    """(H, W) padding outside the image: one value or a range (PS3.3, C.7.5.1.1.2)."""
     first = dataset.get("PixelPaddingValue")
     if not isinstance(first, int):
         return np.zeros(stored.shape, bool)

@@ -1,6 +1,6 @@
-"""What of a DICOM header may be told: terms that DICOM defines, and identifiers where asked for.
+"""Facts from a DICOM header that may leave it: defined terms, and identifiers on request.
 
-People type names into any field, so a word is repeated only where it is a known one.
+People type names into any field, so a word from a header is repeated only if DICOM defines it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from ..errors import ReadError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-#: PS3.3, C.7.3.1.1.1: what a projection radiograph or a picture of one may be.
+#: Bytes needed to recognise a DICOM file: bytes 128 to 131 hold "DICM" (PS3.10, section 7.1).
+HEAD_LENGTH = 132
+
+#: Modalities of a projection radiograph, or of a picture of one (PS3.3, C.7.3.1.1.1).
 _MODALITIES = ("CR", "DX", "RG", "RF", "XA", "OT", "SC")
-#: Body parts (PS3.16, annex L) of a film that shows the chest.
+#: Body parts of a radiograph that shows the chest (PS3.16, annex L).
 _BODY_PARTS = ("CHEST", "THORAX", "LUNG", "HEART", "RIB", "RIBS", "CLAVICLE")
-#: PS3.3, C.8.11.5.
+#: Frontal views (PS3.3, C.8.11.5).
 _FRONTAL = ("PA", "AP")
-#: Others of the same lists that are met in practice.
+#: Other common terms of the same lists.
 _OTHER_MODALITIES = (
     *("MG", "CT", "MR", "US", "NM", "PT", "IO", "PX", "BMD", "ES", "XC", "ECG", "SM", "SEG"),
     *("DOC", "SR"),
@@ -41,13 +44,22 @@ _IDS = {
 ID_COLUMNS = tuple(_IDS)
 
 
+def is_dicom(head: bytes) -> bool:
+    """Whether a file is DICOM, with or without a preamble, from its first HEAD_LENGTH bytes."""
+    if head[128:132] == b"DICM":
+        return True
+    # Without a preamble the data set comes first: group 2 or 8, the element, then the value
+    # representation as two capital letters.
+    return head[:2] in (b"\x02\x00", b"\x08\x00") and head[4:6].isalpha() and head[4:6].isupper()
+
+
 def modality(dataset: Dataset) -> str:
-    """The modality, or nothing where it is no known one."""
-    return _known(_word(dataset, "Modality"), (*_MODALITIES, *_OTHER_MODALITIES)) or ""
+    """The modality, or an empty string if it is not a defined term."""
+    return _defined(_word(dataset, "Modality"), (*_MODALITIES, *_OTHER_MODALITIES)) or ""
 
 
 def kind(dataset: Dataset) -> str:
-    """The name of the SOP class, from DICOM's own list."""
+    """The name of the SOP class in DICOM's own list."""
     from pydicom.uid import UID
 
     uid = UID(str(dataset.get("SOPClassUID", "")))
@@ -55,36 +67,37 @@ def kind(dataset: Dataset) -> str:
 
 
 def doubts(dataset: Dataset) -> tuple[str, ...]:
-    """What speaks against a frontal chest film, in words."""
-    said = []
-    found = _word(dataset, "Modality")
-    if found and found not in _MODALITIES:
-        said.append(f"modality {_or_unknown(found, _OTHER_MODALITIES)} is not that of a radiograph")
-    found = _word(dataset, "BodyPartExamined")
-    if found and found not in _BODY_PARTS:
-        said.append(f"body part {_or_unknown(found, _OTHER_BODY_PARTS)}, not CHEST")
-    found = _word(dataset, "ViewPosition")
-    if found and found not in _FRONTAL:
-        said.append(f"view {_or_unknown(found, _OTHER_VIEWS)}, not PA or AP")
+    """List the header's signs that the image is not a single frontal chest radiograph."""
+    found = []
+    word = _word(dataset, "Modality")
+    if word and word not in _MODALITIES:
+        found.append(f"modality {_or_unknown(word, _OTHER_MODALITIES)} is not that of a radiograph")
+    word = _word(dataset, "BodyPartExamined")
+    if word and word not in _BODY_PARTS:
+        found.append(f"body part {_or_unknown(word, _OTHER_BODY_PARTS)}, not CHEST")
+    word = _word(dataset, "ViewPosition")
+    if word and word not in _FRONTAL:
+        found.append(f"view {_or_unknown(word, _OTHER_VIEWS)}, not PA or AP")
     frames = dataset.get("NumberOfFrames")
     if frames and int(frames) > 1:
-        said.append(f"{int(frames)} frames, of which the first is taken")
-    return tuple(said)
+        found.append(f"{int(frames)} frames, of which the first is taken")
+    return tuple(found)
 
 
 def read_ids(path: Path) -> dict[str, str]:
-    """Patient, study, series and instance of a DICOM file, by ID_COLUMNS; empty for other files.
+    """Read the patient, study, series and instance identifiers of a DICOM file.
 
-    The one place where a header's identifiers are taken; only ``--keep-ids`` asks for it.
+    This is the only function that reads identifiers; only ``--keep-ids`` calls it.
+
+    Returns:
+        The identifiers by ID_COLUMNS; an empty dictionary for a file that is not DICOM.
 
     Raises:
         ReadError: the header cannot be read.
     """
-    from .dicom import is_dicom
-
     try:
         with path.open("rb") as file:
-            if not is_dicom(file.read(132)):
+            if not is_dicom(file.read(HEAD_LENGTH)):
                 return {}
         import pydicom
 
@@ -94,7 +107,7 @@ def read_ids(path: Path) -> dict[str, str]:
         return {
             column: " ".join(str(dataset.get(name) or "").split()) for column, name in _IDS.items()
         }
-    except Exception as error:  # pydicom has exceptions of its own
+    except Exception as error:  # pydicom raises exceptions of many types
         raise ReadError(f"{path}: its identifiers cannot be read") from error
 
 
@@ -102,9 +115,9 @@ def _word(dataset: Dataset, name: str) -> str:
     return str(dataset.get(name) or "").strip().upper()
 
 
-def _known(word: str, terms: tuple[str, ...]) -> str | None:
+def _defined(word: str, terms: tuple[str, ...]) -> str | None:
     return word if word in terms else None
 
 
 def _or_unknown(word: str, terms: tuple[str, ...]) -> str:
-    return _known(word, terms) or "of no known name"
+    return _defined(word, terms) or "of no known name"

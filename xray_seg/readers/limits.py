@@ -1,6 +1,6 @@
-"""What an image file claims to hold, read from its header before any decoder takes memory for it.
+"""Size limits, checked against a file's header before a decoder allocates memory.
 
-A file of a hundred bytes can claim 60000 x 60000 pixels; decoders believe it.
+A file of a hundred bytes can claim 60000 x 60000 pixels, and decoders allocate what it claims.
 """
 
 from __future__ import annotations
@@ -12,105 +12,118 @@ from pathlib import Path
 
 from ..errors import ReadError
 
-#: Samples (pixels times colours) of an image at most. The largest films known here, 35 x 43 cm at
-#: 0.05 mm, have 60 million; 100 million of 16 bits are decoded within 1 GiB.
+#: Default limit of samples (pixels times colours). A radiograph of 35 x 43 cm at 0.05 mm has 60
+#: million; 100 million of 16 bits are decoded within 1 GiB.
 MAX_PIXELS = 100_000_000
-#: Bytes of a file that is read whole, for each sample that is allowed: 64-bit floats at most.
+#: End of every message about this limit.
+RAISE_LIMIT = "if it is a radiograph, raise the limit with --max-pixels N"
+#: The longest sample, a 64-bit float, in bytes.
 _BYTES_PER_SAMPLE = 8
-_ROOM = 1 << 20
-#: A marker that a length follows (ITU-T T.81, table B.1): stuffed zeros, fill bytes, restarts and
-#: the start of the image have none; nor has its end, which is looked for.
+#: Bytes allowed for headers and metadata.
+_HEADER_LENGTH = 1 << 20
+#: JPEG markers that a segment length follows (ITU-T T.81, table B.1), and the end of the image.
+#: Stuffed zeros, fill bytes, restart markers and the start of the image are excluded.
 _MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])", re.DOTALL)
-#: Segments or blocks of a file at most: counting them must not become the work.
+#: Limit of segments or blocks in a file, so that counting them takes bounded time.
 _MAX_STEPS = 2_000_000
-#: Start of frame of any process, JPEG-LS (T.87) included; 0xC4, 0xC8 and 0xCC are none.
+#: Start-of-frame markers, JPEG-LS's (T.87) included; 0xC4, 0xC8 and 0xCC have other meanings.
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-#: libjpeg-turbo's advice against files that make a decoder work for hours: scans at most.
+#: Limit of scans in a JPEG, as libjpeg-turbo recommends against files that decode for hours.
 _MAX_SCANS = 500
 
+#: Rows, columns and samples per pixel that a header claims.
 _Claim = tuple[int, int, int]
 
 
-def check_claim(path: Path | str, rows: int, columns: int, samples: int, most: int) -> None:
-    """Refuse an image that is larger than what is allowed.
+def check_claim(path: Path | str, rows: int, columns: int, samples: int, max_pixels: int) -> None:
+    """Refuse an image that claims more samples than the limit.
 
     Args:
-        path: named in the error.
-        rows: as its header claims.
-        columns: likewise.
-        samples: of a pixel; or planes.
-        most: pixels times samples at most.
+        path: file name for the error.
+        rows: height that the header claims.
+        columns: width that the header claims.
+        samples: samples per pixel, or planes.
+        max_pixels: highest number of samples (pixels times colours).
 
     Raises:
-        ReadError: it claims more.
+        ReadError: the image claims more.
     """
-    if rows * columns * max(samples, 1) > most:
+    if rows * columns * max(samples, 1) > max_pixels:
         depth = f" x {samples}" if samples > 1 else ""
         raise ReadError(
-            f"{path}: claims {rows} x {columns}{depth} pixels, over the limit of {most:,}; if it "
-            "is a film all the same, give --max-pixels N"
+            f"{path}: claims {rows} x {columns}{depth} pixels, over the limit of {max_pixels:,}; "
+            f"{RAISE_LIMIT}"
         )
 
 
-def check_length(path: Path, most: int) -> None:
-    """Refuse a file that is read whole and longer than any image allowed.
+def max_length(max_pixels: int) -> int:
+    """Bytes of the longest uncompressed image within the limit, header included."""
+    return max_pixels * _BYTES_PER_SAMPLE + _HEADER_LENGTH
+
+
+def check_length(path: Path, max_pixels: int) -> None:
+    """Refuse a file that is longer than any image within the limit; for files read as a whole.
 
     Raises:
-        ReadError: it is longer.
+        ReadError: the file is longer.
     """
     length = path.stat().st_size
-    if length > most * _BYTES_PER_SAMPLE + _ROOM:
+    if length > max_length(max_pixels):
         raise ReadError(
-            f"{path}: {length:,} bytes, too many for an image of {most:,} pixels; if it is a "
-            "film all the same, give --max-pixels N"
+            f"{path}: {length:,} bytes, too many for an image of {max_pixels:,} pixels; "
+            f"{RAISE_LIMIT}"
         )
 
 
-def check_data(path: Path | str, data: bytes, most: int) -> None:
-    """Refuse a PNG, JPEG, GIF, JPEG 2000 or BMP file whose header claims too much.
+def check_data(path: Path | str, data: bytes, max_pixels: int) -> None:
+    """Refuse a PNG, JPEG, GIF, JPEG 2000 or BMP file whose header claims too many samples.
 
     Raises:
-        ReadError: it claims more than ``most`` samples.
-        ValueError: it has no whole header.
+        ReadError: the header claims more than ``max_pixels`` samples.
+        ValueError: the header is truncated.
     """
     for rows, columns, samples in _claims(data):
-        check_claim(path, rows, columns, samples, most)
+        check_claim(path, rows, columns, samples, max_pixels)
 
 
 def check_frame(data: bytes, rows: int, columns: int) -> None:
-    """Refuse a compressed DICOM frame that claims another size than the DICOM header.
+    """Refuse a compressed DICOM frame whose size differs from the DICOM header's.
 
-    A decoder would take memory and time for the size that the frame claims.
+    A decoder would allocate memory for the size that the frame claims.
 
     Raises:
-        ValueError: it claims another size, or has no whole header.
+        ValueError: the sizes differ, or the frame's header is truncated.
     """
     for claim in _claims(data):
         check_same_size(claim, (rows, columns))
 
 
 def check_same_size(frame: tuple[int, ...], header: tuple[int, int]) -> None:
-    """Refuse a compressed frame of another (rows, columns) than the DICOM header's.
+    """Refuse a decoded frame whose (rows, columns) differ from the DICOM header's.
 
     Raises:
-        ValueError: they differ.
+        ValueError: the sizes differ.
     """
     if frame[:2] != header:
-        raise ValueError("the compressed frame has not the size that the header says")
+        raise ValueError(
+            f"the compressed frame is {' x '.join(map(str, frame[:2]))} pixels, "
+            f"but the header says {header[0]} x {header[1]}"
+        )
 
 
 def _claims(data: bytes) -> Iterator[_Claim]:
+    """The sizes that a file's headers claim; none for a format that is not known here."""
     for start, claims in _CLAIMS:
         if data.startswith(start):
             try:
                 yield from claims(data)
             except (struct.error, IndexError) as error:
-                raise ValueError("truncated: its header is not whole") from error
+                raise ValueError("truncated in its header") from error
             return
 
 
 def _png(data: bytes) -> Iterator[_Claim]:
-    """PNG, section 11.2.2: IHDR comes first."""
+    """IHDR is the first chunk (PNG, section 11.2.2)."""
     columns, rows, _, colour = struct.unpack_from(">IIBB", data, 16)
     yield rows, columns, {2: 3, 3: 3, 4: 2, 6: 4}.get(colour, 1)
 
@@ -122,7 +135,10 @@ def _bmp(data: bytes) -> Iterator[_Claim]:
 
 
 def _gif(data: bytes) -> Iterator[_Claim]:
-    """GIF89a, sections 18 to 24: a decoder holds all frames, each as large as the screen."""
+    """Running total over all frames (GIF89a, sections 18 to 24).
+
+    A decoder holds all of them, each at least as large as the logical screen.
+    """
     width, height, packed = struct.unpack_from("<HHB", data, 6)
     place = 13 + (3 << (packed & 7) + 1 if packed & 0x80 else 0)
     yield height, width, 3
@@ -141,12 +157,12 @@ def _gif(data: bytes) -> Iterator[_Claim]:
             place += 1 + data[place]
             steps += 1
         if steps > _MAX_STEPS:
-            raise ValueError("more blocks than any film has")
+            raise ValueError("more blocks than any radiograph has")
         place += 1
 
 
 def _jpeg(data: bytes) -> Iterator[_Claim]:
-    """T.81, annex B.2.2: every frame header, wherever it stands before the end of the image."""
+    """Every frame header up to the end of the image (T.81, annex B.2.2)."""
     place = scans = 0
     for _ in range(_MAX_STEPS):
         found = _MARKER.search(data, place)
@@ -160,11 +176,11 @@ def _jpeg(data: bytes) -> Iterator[_Claim]:
         if scans > _MAX_SCANS:
             raise ValueError(f"more than {_MAX_SCANS} scans")
         place += max(2, int.from_bytes(data[place : place + 2], "big"))
-    raise ValueError("more segments than any film has")
+    raise ValueError("more segments than any radiograph has")
 
 
 def _jpeg2000(data: bytes) -> Iterator[_Claim]:
-    """T.800, annex A.5.1: SIZ comes first in the codestream, wherever boxes have put that."""
+    """SIZ, the first segment of each codestream, wherever boxes place it (T.800, annex A.5.1)."""
     place = data.find(b"\xff\x4f\xff\x51")
     while place >= 0:
         right, bottom, left, top = struct.unpack_from(">IIII", data, place + 8)
@@ -173,6 +189,7 @@ def _jpeg2000(data: bytes) -> Iterator[_Claim]:
         place = data.find(b"\xff\x4f\xff\x51", place + 4)
 
 
+#: Signature of each format, and the function that reads its claims.
 _CLAIMS: tuple[tuple[bytes, Callable[[bytes], Iterator[_Claim]]], ...] = (
     (b"\x89PNG", _png),
     (b"\xff\xd8", _jpeg),

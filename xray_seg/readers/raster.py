@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF and their like, decoded by imagecodecs and tifffile."""
+"""Read PNG, JPEG, TIFF, GIF, BMP and JPEG 2000 with imagecodecs and tifffile."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..errors import ReadError
 from ..radiograph import Radiograph
 from .limits import MAX_PIXELS, check_claim, check_data, check_length
 
-#: ITU-R BT.601: luma of red, green and blue.
+#: Weights of red, green and blue in luma (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
 
-#: First bytes (None: any) of each format that imagecodecs decodes, and its name there.
+#: Name, first bytes and imagecodecs name of each format that imagecodecs decodes.
 _SIGNATURES = (
     ("PNG", b"\x89PNG\r\n\x1a\n", "png"),
     ("JPEG", b"\xff\xd8\xff", "jpeg"),
@@ -26,51 +26,61 @@ _SIGNATURES = (
     ("JPEG 2000", b"\xff\x4f\xff\x51", "jpeg2k"),
     ("BMP", b"BM", "bmp"),
 )
-#: Lengths of BITMAPINFOHEADER and its successors.
+#: Lengths of BITMAPINFOHEADER and its successors, in bytes.
 _BMP_HEADERS = (40, 52, 56, 108, 124)
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
-#: None, CCITT, LZW, deflate, PackBits, LZMA, Zstandard; and JPEG and JPEG 2000, whose strips each
-#: have a size of their own, which a decoder believes.
+#: TIFF compressions whose strips state their own size, which decoders trust: JPEG, JPEG 2000.
 _EMBEDDED = (7, 33003, 33004, 33005, 34712)
+#: Supported TIFF compressions: none, CCITT, LZW, deflate, PackBits, LZMA, Zstandard, and the above.
 _COMPRESSIONS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000, *_EMBEDDED)
 
 
 def sniff(head: bytes) -> str | None:
-    """The name of the raster format that a file's first bytes announce, or None."""
+    """Name the raster format from a file's first bytes; None where it is none of these."""
     if head.startswith(_TIFF):
         return "TIFF"
     return next((name for name, start, _ in _SIGNATURES if head.startswith(start)), None)
 
 
-def read_raster(path: Path, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Radiograph:
-    """Decode an image file, or ``data`` in its place, to grey; of several images the first.
+def read_raster(
+    path: Path, data: bytes | None = None, *, max_pixels: int = MAX_PIXELS
+) -> Radiograph:
+    """Decode the first image of a file to grey.
+
+    Args:
+        path: the file.
+        data: its content, if it is in memory already; the file is then not opened.
+        max_pixels: highest number of samples (pixels times colours).
 
     Raises:
-        ReadError: it cannot be decoded, claims more than ``max_pixels`` samples, or is no picture
-            of 8 or 16 bits (or floats, in a TIFF).
+        ReadError: the file cannot be decoded, claims too many samples, or holds samples other
+            than 8 or 16 bits (or floats, in a TIFF).
     """
     try:
         pixels, name, inverted = _decode(path, data, max_pixels)
     except (OSError, MemoryError, ReadError):
         raise
-    except Exception as error:  # each codec has exceptions of its own
+    except Exception as error:  # each codec raises its own types
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ReadError(f"{path}: damaged or not supported: {reason}") from error
     return Radiograph(to_grey(pixels, path), inverted, None, str(path), name)
 
 
-def _decode(path: Path, data: bytes | None, most: int) -> tuple[npt.NDArray[Any], str, bool | None]:
+def _decode(
+    path: Path, data: bytes | None, max_pixels: int
+) -> tuple[npt.NDArray[Any], str, bool | None]:
+    """The pixels, the format's name, and whether high is dark (None where not stated)."""
     import imagecodecs
 
     with path.open("rb") if data is None else BytesIO(data) as file:
         name = sniff(file.read(16))
     if name == "TIFF":
-        return _decode_tiff(path, data, most)
+        return _decode_tiff(path, data, max_pixels)
     if data is None:
-        check_length(path, most)
+        check_length(path, max_pixels)
         data = path.read_bytes()
-    check_data(path, data, most)
+    check_data(path, data, max_pixels)
     if name == "JPEG":
         check_jpeg(data)
     elif name == "BMP":
@@ -80,7 +90,7 @@ def _decode(path: Path, data: bytes | None, most: int) -> tuple[npt.NDArray[Any]
 
 
 def _decode_tiff(
-    path: Path, data: bytes | None, most: int
+    path: Path, data: bytes | None, max_pixels: int
 ) -> tuple[npt.NDArray[Any], str, bool | None]:
     import tifffile
 
@@ -89,19 +99,23 @@ def _decode_tiff(
         if not isinstance(page, tifffile.TiffPage):
             raise ValueError("has no image")
         if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-            raise ValueError("CMYK inks, not light; convert it to grey")
+            raise ValueError("CMYK colours; convert it to grey")
         if page.compression not in _COMPRESSIONS:
-            raise ValueError(f"compression {page.compression}; convert it to a usual one")
+            raise ValueError(
+                f"compression {page.compression} is not supported; convert it to deflate or LZW"
+            )
         palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None
         planes = page.imagedepth * (3 if palette else page.samplesperpixel)
-        check_claim(path, page.imagelength, page.imagewidth, planes, most)
-        check_claim(path, page.tilelength, page.tilewidth, max(page.tiledepth, 1) * planes, most)
+        check_claim(path, page.imagelength, page.imagewidth, planes, max_pixels)
+        check_claim(
+            path, page.tilelength, page.tilewidth, max(page.tiledepth, 1) * planes, max_pixels
+        )
         if max(page.databytecounts, default=0) > tiff.filehandle.size:
-            raise ValueError("a strip is longer than the file")  # memory is taken for it first
+            raise ValueError("a strip is longer than the file")  # tifffile would allocate it
         if page.compression in _EMBEDDED:
             for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
                 tiff.filehandle.seek(offset)
-                check_data(path, tiff.filehandle.read(length), most)
+                check_data(path, tiff.filehandle.read(length), max_pixels)
         pixels = page.asarray()
         if palette:
             pixels = np.moveaxis(np.asarray(page.colormap)[:, pixels], 0, -1)
@@ -110,52 +124,63 @@ def _decode_tiff(
 
 
 def check_jpeg(data: bytes) -> None:
-    """Raise ValueError for a JPEG without its end: decoders fill in what is missing with grey."""
+    """Refuse a truncated JPEG: decoders fill the missing part with grey.
+
+    Raises:
+        ValueError: the end of the image is missing.
+    """
     end = data.rfind(b"\xff\xd9")
-    if end < 0 or data.find(b"\xff\xda", end) >= 0:  # a scan begins after it
+    if end < 0 or data.find(b"\xff\xda", end) >= 0:  # a scan starts after it
         raise ValueError("truncated: the end of the JPEG is missing")
 
 
 def check_bmp(data: bytes) -> None:
-    """Raise ValueError for a BMP whose header leads outside it: the decoder would follow, and end.
+    """Refuse a BMP whose header points outside the file: the decoder would crash on it.
 
-    Only what films are saved as goes on: 8, 24 or 32 bits a pixel, not compressed.
+    Raises:
+        ValueError: the header is invalid, or the BMP is compressed or has other than 8, 24 or 32
+            bits a pixel.
     """
     if len(data) < 54:
-        raise ValueError("truncated: its header is not whole")
+        raise ValueError("truncated in its header")
     start, header, columns, rows, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
     (colours,) = struct.unpack_from("<I", data, 46)
     if header not in _BMP_HEADERS or bits not in (8, 24, 32) or compression or columns < 1:
-        raise ValueError("a BMP of an unusual kind; convert it to PNG")
+        raise ValueError("this kind of BMP is not supported; convert it to PNG")
     palette = 4 * (colours or 256) if bits == 8 else 0
     if colours > 256 or 14 + header + palette > start:
-        raise ValueError("its palette is not where it should be")
+        raise ValueError("its palette overlaps its pixels")
     if start + (columns * bits + 31) // 32 * 4 * abs(rows) > len(data):
-        raise ValueError("truncated: it has fewer pixels than its header says")
+        raise ValueError("truncated: it holds fewer pixels than its header states")
 
 
 def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray[Any]:
-    """One plane of an image: luma of colours, alpha dropped, frames after the first dropped.
+    """Reduce an image to one grey plane: the first frame, without alpha, luma for colours.
 
     Args:
         pixels: (H, W), (H, W, 1 to 4) or (frames, H, W, 1 to 4), uint8, uint16, bool or float.
-        path: named in errors.
+        path: file name for errors.
+
+    Returns:
+        (H, W) of the same dtype; uint8 for bool.
 
     Raises:
-        ReadError: it has another shape or type, is empty, or holds values that are no numbers.
+        ReadError: the array has another shape or dtype, is empty, or holds NaN or infinity.
     """
     while pixels.ndim > 3 or (pixels.ndim == 3 and pixels.shape[2] > 4):
         pixels = pixels[0]
     if pixels.dtype == np.bool_:
         pixels = pixels.view(np.uint8)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise ReadError(f"{path}: an array of shape {pixels.shape} is no image")
+        raise ReadError(f"{path}: an array of shape {pixels.shape} is not an image")
     if pixels.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32, np.float64):
-        raise ReadError(f"{path}: {pixels.dtype} pixels; 8 and 16 bits and floats are read")
+        raise ReadError(
+            f"{path}: {pixels.dtype} pixels are not supported; convert to 8 or 16 bits or floats"
+        )
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if pixels.shape[2] < 3 else _luma(pixels)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ReadError(f"{path}: holds values that are no numbers (NaN or infinite)")
+        raise ReadError(f"{path}: holds NaN or infinite values")
     return pixels
 
 

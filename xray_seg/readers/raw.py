@@ -1,8 +1,8 @@
-"""Headerless raw files, as the JSRT database has them.
+"""Read headerless raw files, such as those of the JSRT database.
 
-Shiraishi et al., American Journal of Roentgenology 174:71-74, 2000: 2048 x 2048 pixels of
-0.175 mm, 12 bits. The files state nothing: 2 bytes a pixel, big-endian, high optical density
-(dark lung) is a high value, so a film must be inverted to be shown.
+JSRT (Shiraishi et al., American Journal of Roentgenology 174:71-74, 2000): 2048 x 2048 pixels of
+0.175 mm with 12 bits, stored as 2 bytes a pixel, big-endian. A high value means high optical
+density (dark lung), so the image must be inverted for display.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ JSRT_SPACING_MM = 0.175
 JSRT_WHITE = 4095
 #: The pixels of a JSRT file that are checked for values above 12 bits.
 SAMPLE = np.s_[::64, ::4]
-#: Share of sampled pixels above 12 bits that is still a JSRT film: the worst of the 247 has 0.0001.
+#: Highest accepted share of pixels above 12 bits in a JSRT file; the worst of the 247 has 0.0001.
 OUTLIERS = 0.01
 
 
 @dataclass(frozen=True)
 class RawLayout:
-    """How a headerless file is laid out.
+    """Layout of a headerless file.
 
     Attributes:
         shape: (H, W) in pixels.
-        dtype: numpy's name of the pixel type: ``>u2``, ``<u2`` or ``u1``.
+        dtype: pixel type in numpy's notation: ``>u2``, ``<u2`` or ``u1``.
         header: bytes before the first pixel.
-        inverted: True where a high value is dark, False where it is bright, None to look.
-        spacing: mm between pixel centres, or None where it is not known.
+        inverted: True where a high value is dark, False where it is bright, None to detect it.
+        spacing: distance of pixel centres in mm, or None where it is unknown.
     """
 
     shape: tuple[int, int] = JSRT_SHAPE
@@ -45,7 +45,7 @@ class RawLayout:
 
     @property
     def length(self) -> int:
-        """Bytes of such a file."""
+        """Bytes of a file with this layout."""
         return self.header + self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
 
 
@@ -56,22 +56,30 @@ def read_raw(
     path: Path,
     layout: RawLayout = JSRT,
     data: bytes | None = None,
+    *,
     max_pixels: int = MAX_PIXELS,
 ) -> Radiograph:
-    """Read a headerless file, or ``data`` in its place.
+    """Read a headerless file.
 
-    It is read, not mapped: a file that shrinks, or a disk that fails, under a map ends the process.
+    The file is read, not memory-mapped: if a mapped file shrinks or its disk fails, the process
+    is killed.
+
+    Args:
+        path: the file.
+        layout: its layout.
+        data: its content, if it is in memory already; the file is then not opened.
+        max_pixels: highest number of pixels.
 
     Raises:
-        ReadError: its length is not that of the layout, or there are too many pixels.
-        NotARadiograph: it has a JSRT file's length but values far outside 12 bits.
+        ReadError: the length is not that of the layout, or there are too many pixels.
+        NotARadiograph: the file has the length of a JSRT file, but values above 12 bits.
     """
     length = path.stat().st_size if data is None else len(data)
     if length != layout.length:
         rows, columns = layout.shape
         raise ReadError(
             f"{path}: {length:,} bytes, but {rows} x {columns} raw pixels take {layout.length:,}: "
-            "truncated, or of another shape (then give --raw-shape HxW)"
+            "it is truncated, or has another shape (then give --raw-shape HxW)"
         )
     check_claim(path, *layout.shape, 1, max_pixels)
     dtype = np.dtype(layout.dtype)
@@ -81,12 +89,12 @@ def read_raw(
     else:
         pixels = np.frombuffer(data, dtype, count, layout.header)
     if len(pixels) < count:
-        raise ReadError(f"{path}: became shorter while it was read")
+        raise ReadError(f"{path}: became shorter while being read")
     pixels = pixels.reshape(layout.shape)
     if layout == JSRT and np.mean(pixels[SAMPLE] > JSRT_WHITE) > OUTLIERS:
         raise NotARadiograph(
             f"{path}: has the length of a JSRT file but not its 12-bit values "
-            "(if it is a raw film of another kind, give --raw-shape HxW and --raw-dtype)"
+            "(if it is another kind of raw radiograph, give --raw-shape HxW and --raw-dtype)"
         )
     spacing = None if layout.spacing is None else (layout.spacing, layout.spacing)
     name = "JSRT raw" if layout == JSRT else "raw"

@@ -81,7 +81,7 @@ def quality_cells(quality: Quality) -> Row:
         for name, dice in quality.predicted_dice.items()
     }
     score = round(quality.score, _DICE_DIGITS)
-    return {"quality": score, **predicted, "warnings": "; ".join(quality.flags)}
+    return {"quality": score, **predicted, "warnings": "; ".join(quality.warnings)}
 
 
 def measured_cells(measures: Measurements) -> Row:

@@ -1,0 +1,80 @@
+"""Read label maps that this package or another program wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ReadError
+from ..labels import CLASSES, RIGHT_LEFT_LABELS
+from . import read
+
+#: The highest label of any label scheme.
+_HIGHEST = len(RIGHT_LEFT_LABELS.structures)
+_FORMATS = ("TIFF", "PNG")
+_MM_PER_CM = 10
+#: TIFF stores a resolution as a fraction of 32-bit integers, which keeps so many digits.
+_SPACING_DIGITS = 7
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A label map as a file holds it.
+
+    Attributes:
+        labels: (H, W) uint8, with ORGAN_LABELS or RIGHT_LEFT_LABELS.
+        spacing: (row, column) distance of pixel centres in mm, or None where it is unknown.
+        sided: whether the labels are those of RIGHT_LEFT_LABELS. A map without a left structure
+            is the same in both schemes and counts as ORGAN_LABELS.
+        format: ``TIFF`` or ``PNG``.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    spacing: tuple[float, float] | None
+    sided: bool
+    format: str
+
+
+def read_labels(path: str | PathLike[str]) -> LabelMap:
+    """Read a label map.
+
+    Raises:
+        ReadError: the file cannot be read, is neither TIFF nor PNG, or holds values that are not
+            labels.
+    """
+    found = read(path)
+    if found.format not in _FORMATS:
+        raise ReadError(f"{path}: is {found.format}; label maps are TIFF or PNG")
+    pixels = found.pixels
+    highest = pixels.max()
+    if pixels.dtype.kind == "f" or highest > _HIGHEST:
+        raise ReadError(
+            f"{path}: holds values up to {highest}, which are no labels: a label map has 0 to "
+            f"{CLASSES - 1}, or 0 to {_HIGHEST} where right and left differ"
+        )
+    spacing = _tiff_spacing(path) if found.format == "TIFF" else None
+    labels = np.ascontiguousarray(pixels, np.uint8)
+    return LabelMap(labels, spacing, bool(highest >= CLASSES), found.format)
+
+
+def _tiff_spacing(path: str | PathLike[str]) -> tuple[float, float] | None:
+    """Spacing from a resolution per centimetre; one per inch is usually a writer's default."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        tags = tiff.pages.first.tags
+        if tags.valueof("ResolutionUnit") != tifffile.RESUNIT.CENTIMETER:
+            return None
+        rows, columns = (tags.valueof(f"{axis}Resolution") for axis in "YX")
+    try:
+        row, column = (
+            _MM_PER_CM * denominator / numerator for numerator, denominator in (rows, columns)
+        )
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not (row > 0 and column > 0):
+        return None
+    return float(f"{row:.{_SPACING_DIGITS}g}"), float(f"{column:.{_SPACING_DIGITS}g}")
