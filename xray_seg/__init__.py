@@ -12,7 +12,15 @@ if _TYPE_CHECKING:
     from .analysis.measurements import Measurements as Measurements
     from .analysis.measurements import measure as measure
     from .analysis.quality import Quality as Quality
+    from .batch.options import BatchOptions as BatchOptions
+    from .batch.options import Shard as Shard
+    from .batch.options import Summary as Summary
+    from .batch.run import run_batch as run_batch
+    from .data.cases import Case as Case
+    from .data.cases import find_cases as find_cases
     from .errors import XraySegError as XraySegError
+    from .evaluation.scoring import CaseScores as CaseScores
+    from .evaluation.scoring import evaluate as evaluate
     from .labels import CLAVICLES as CLAVICLES
     from .labels import HEART as HEART
     from .labels import LUNGS as LUNGS
@@ -22,21 +30,34 @@ if _TYPE_CHECKING:
     from .readers import read as read
     from .segmentation import Segmentation as Segmentation
     from .segmenter import Segmenter as Segmenter
+    from .training.config import TrainingConfig as TrainingConfig
+    from .training.run import train as train
 
+#: Module of each exported name.
 _HOMES = {
+    "BatchOptions": "batch.options",
+    "Case": "data.cases",
+    "CaseScores": "evaluation.scoring",
     "CLAVICLES": "labels",
+    "evaluate": "evaluation.scoring",
+    "find_cases": "data.cases",
     "HEART": "labels",
     "LUNGS": "labels",
-    "ORGANS": "labels",
-    "XraySegError": "errors",
-    "Measurements": "analysis.measurements",
     "measure": "analysis.measurements",
+    "Measurements": "analysis.measurements",
+    "ORGANS": "labels",
     "Quality": "analysis.quality",
     "Radiograph": "radiograph",
     "RawLayout": "readers",
     "read": "readers",
+    "run_batch": "batch.run",
     "Segmentation": "segmentation",
     "Segmenter": "segmenter",
+    "Shard": "batch.options",
+    "Summary": "batch.options",
+    "train": "training.run",
+    "TrainingConfig": "training.config",
+    "XraySegError": "errors",
 }
 
 __all__ = [  # noqa: PLE0604 - a test holds it to what is exported

@@ -16,9 +16,9 @@ TEXT = (Path(__file__).parents[2] / "docs" / "python.md").read_text("utf-8")
 CLAIMS = """
 import tifffile, imagecodecs, json, csv
 
-assert (film.pixels.shape, film.pixels.dtype.itemsize) == ((2048, 2048), 2)
-assert (film.spacing, film.inverted, film.format) == ((0.175, 0.175), True, "JSRT raw")
-assert np.array_equal(half.pixels, film.pixels[:1024])
+assert (radiograph.pixels.shape, radiograph.pixels.dtype.itemsize) == ((2048, 2048), 2)
+assert (radiograph.spacing, radiograph.inverted, radiograph.format) == ((0.175, 0.175), True, "JSRT raw")
+assert np.array_equal(half.pixels, radiograph.pixels[:1024])
 assert (result.labels.shape, result.labels.dtype) == ((2048, 2048), np.uint8)
 assert heart.any() and np.array_equal(np.unique(result.labels), [0, 1, 2, 3])
 assert np.array_equal(segmenter(array).labels, result.labels)
@@ -30,7 +30,7 @@ assert found.heart_width_px == columns[-1] - columns[0] + 1
 assert abs(found["heart_width_mm"] - found.heart_width_px * 0.175) < 1e-9
 assert found.cardiothoracic_ratio == found.heart_width_px / found.thorax_width_px
 assert (found.heart_line.right[0], found.heart_line.left[0]) == (columns[0], columns[-1])
-assert abs(found["heart_mean_grey"] - film.pixels[heart].mean()) < 1e-6
+assert abs(found["heart_mean_grey"] - radiograph.pixels[heart].mean()) < 1e-6
 assert found["right_lung_area_cm2"] > 0
 from xray_seg.analysis.measurements import MEASURES
 assert tuple(found.values) == MEASURES
@@ -49,9 +49,13 @@ parts = tifffile.imread("parts.tif")
 assert np.array_equal(np.unique(parts), [0, 1, 2, 3, 4, 5])
 columns = [np.nonzero(parts == label)[1].mean() for label in (3, 5)]
 assert columns[0] < columns[1]  # the right lung is on the left of the image
-from xray_seg.batch import options, run
-summary = run.run(["sample/images"], Path("masks"), segmenter, options.BatchOptions())
-assert summary.done == 3
+assert (summary.done, summary.kept, summary.failed) == (3, 0, 0)
+assert tifffile.imread("masks/labels/PHANTOM001.tif").max() == 5
+assert np.array_equal(right_lung | result.mask("left lung"), result.labels == 3)
+assert isinstance(mixed[-1], xray_seg.XraySegError) and mixed[:-1] == results
+assert str(result).startswith("sample/images/PHANTOM001.IMG: 2048 x 2048 pixels, cardiothoracic")
+assert len(scores) == len(phantoms) == 3
+assert 0.8 < scores[0].organs["lungs"]["dice"] <= 1
 """
 
 
@@ -82,7 +86,8 @@ def test_the_examples_run_and_their_comments_are_true(tmp_path, monkeypatch):
 
 def test_every_export_is_shown():
     shown = set(re.findall(r"xray_seg\.(\w+)", TEXT))
-    shown |= {"CLAVICLES", "LUNGS"}  # as HEART
+    shown |= {"CaseScores", "Case", "Summary"}  # what the calls return or take
+    shown |= {"CLAVICLES", "HEART", "LUNGS"}  # as HEART
     shown |= {"Segmentation", "Measurements", "Quality"}  # what the calls return
     assert set(xray_seg.__all__) - {"__version__"} <= shown
 

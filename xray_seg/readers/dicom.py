@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._util.warnings import warnings_ignored
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .dicom_header import doubts, kind, modality
@@ -65,18 +65,18 @@ def read_dicom(
         raise ReadError(
             f"{path}: is a DICOM file; to read it: pip install 'xray-seg[dicom]'"
         ) from error
-    warnings.filterwarnings("ignore", module="pydicom")  # about deviations it reads
     try:
-        # Parsed from memory: for a file on disk, pydicom allocates the length that an element
-        # claims before it checks that the file is that long.
-        data = path.read_bytes() if data is None else data
-        _check_deflated(path, data, max_pixels)
-        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-        if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
-            raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
-        _set_transfer_syntax(dataset)
-        _check_size(dataset, path, max_pixels)
-        return _radiograph(dataset, path)
+        with warnings_ignored("pydicom"):  # about deviations from the standard that it reads
+            # Parsed from memory: for a file on disk, pydicom allocates the length that an element
+            # claims before it checks that the file is that long.
+            data = path.read_bytes() if data is None else data
+            _check_deflated(path, data, max_pixels)
+            dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+            if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
+                raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
+            _set_transfer_syntax(dataset)
+            _check_size(dataset, path, max_pixels)
+            return _radiograph(dataset, path)
     except (OSError, MemoryError, ReadError):
         raise
     except Exception as error:  # pydicom and its decoders raise many types
