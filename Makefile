@@ -10,7 +10,7 @@ TESTS ?=
 
 help:
 	@echo "make demo    phantoms, masks, overlays and scores, in demo/"
-	@echo "make test    lint, types and the test suite"
+	@echo "make test    lint, types, import rules and the test suite"
 	@echo "make check   format, then make test"
 	@echo "make bounds        the kernels' tests with every array access checked"
 	@echo "make fuzz          mutated files of every format, for ten minutes"
@@ -33,12 +33,13 @@ demo: $(VENV)/ready
 	$(BIN)/xrayseg evaluate --images demo/sample/images --masks demo/sample/scr --out demo/scores
 	@echo
 	@echo "Look at the overlays in demo/masks/overlay; the label maps are in demo/masks/labels,"
-	@echo "one row per film is in demo/masks/results.csv, the scores are in demo/scores/metrics.json."
+	@echo "one row per radiograph is in demo/masks/results.csv, the scores are in demo/scores/metrics.json."
 
 test: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/ready

@@ -115,7 +115,7 @@ def test_a_pydicom_dataset_is_taken_as_its_file(segmenter, pixels, tmp_path):
 @pytest.mark.parametrize(
     "source",
     [None, 7, object(), {"pixels": 1}, [], ["a", "b"], np.array("x"), lambda: None, ["x.png"]],
-    ids=repr,
+    ids=["None", "7", "object", "dict", "empty", "texts", "text array", "function", "name list"],
 )
 def test_what_cannot_be_taken_is_an_error_of_this_package(segmenter, source):
     with pytest.raises(XraySegError):

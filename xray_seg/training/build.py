@@ -27,7 +27,7 @@ def resolve_config(config: TrainingConfig) -> TrainingConfig:
 
     Raises:
         ValueError: there is no such network, or the size does not suit it.
-        WeightsError: the initial weights are missing, altered, or of another network or size.
+        WeightsError: the initial weights are missing, altered, or of another network.
     """
     network, size = network_and_size(config)
     check_size(network, size)
@@ -37,8 +37,10 @@ def resolve_config(config: TrainingConfig) -> TrainingConfig:
 def network_and_size(config: TrainingConfig) -> tuple[str, int]:
     """Return network name and grid side: those configured, of the initial weights, or the default.
 
+    Weights may start a network of another grid size, since all layers are convolutions.
+
     Raises:
-        WeightsError: the initial weights are missing, altered, or of another network or size.
+        WeightsError: the initial weights are missing, altered, or of another network.
     """
     if config.init is None:
         return config.network or DEFAULT_NETWORK, config.size or DEFAULT_SIZE
@@ -50,13 +52,7 @@ def network_and_size(config: TrainingConfig) -> tuple[str, int]:
             f"{before.folder}: its variables do not fit {network}: these initial weights are of "
             f"{trained}; leave --arch out, give --arch {trained}, or start from other weights"
         )
-    if config.size not in (None, before.size):
-        raise WeightsError(
-            f"{before.folder}: these initial weights are for size {before.size}, not "
-            f"{config.size}; leave --size out, give --size {before.size}, or start from other "
-            "weights"
-        )
-    return network, before.size
+    return network, config.size or before.size
 
 
 def build_model(config: TrainingConfig, steps: int) -> keras.Model:
@@ -68,7 +64,7 @@ def build_model(config: TrainingConfig, steps: int) -> keras.Model:
 
     Raises:
         ValueError: there is no such network, or the size does not suit it.
-        WeightsError: the initial weights are missing, altered, or of another network or size.
+        WeightsError: the initial weights are missing, altered, or of another network.
     """
     tensorflow.keras()  # imported without its log messages
     network, size = network_and_size(config)

@@ -108,7 +108,7 @@ def train(
         ReadError: a case cannot be read.
         TrainingError: the run cannot be started, resumed or continued.
         ValueError: the configured network does not exist, or the size does not suit it.
-        WeightsError: the initial weights are missing, altered, or of another network or size.
+        WeightsError: the initial weights are missing, altered, or of another network.
 
     Example:
         >>> from xray_seg.training.run import train

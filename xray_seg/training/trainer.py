@@ -75,7 +75,7 @@ def fit(
             epoch to finish with; the loss is not finite; a file cannot be written; hosts differ,
             or one of them fails.
         DatasetError, ReadError: a case cannot be read.
-        WeightsError: the initial weights are missing, altered, or of another network or size.
+        WeightsError: the initial weights are missing, altered, or of another network.
     """
     folder = Path(folder)
     config = run_on_all(hosts, partial(resolve_config, config))
