@@ -101,5 +101,3 @@ RIGHT_LEFT_LABELS = LabelScheme(
         Structure("left lung", LUNGS, "left", 5),
     ),
 )
-#: By name.
-LABEL_SCHEMES = {scheme.name: scheme for scheme in (ORGAN_LABELS, RIGHT_LEFT_LABELS)}
