@@ -106,6 +106,19 @@ def test_all_is_what_the_package_exports():
     assert set(xray_seg.__all__) == set(dir(xray_seg))
 
 
+def test_the_namespace_holds_what_all_names_and_nothing_else():
+    """In a new process, with every name resolved; submodules are modules, not exports."""
+    code = (
+        "import json, types, xray_seg\n"
+        "[getattr(xray_seg, name) for name in xray_seg.__all__]\n"
+        "found = [name for name, value in vars(xray_seg).items()\n"
+        "         if not name.startswith('_') and not isinstance(value, types.ModuleType)]\n"
+        "print(json.dumps(sorted([*found, '__version__'])))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == sorted(xray_seg.__all__)
+
+
 def test_exports_are_the_objects_of_their_modules():
     from xray_seg import labels, readers, segmenter
 
