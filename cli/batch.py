@@ -30,6 +30,7 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 _SAME_NAMES = (
     *("save", "spacing", "inverted", "sides", "lines", "keep_ids", "output_format"),
     *("overwrite", "batch_size", "workers", "verify", "max_pixels", "parquet", "min_quality"),
+    "adopt",
 )
 
 
@@ -87,6 +88,11 @@ _SAME_NAMES = (
 @click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
 @click.option("--no-report", is_flag=True, help="Leave out report.html, the page to look through.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Replace files in the output folder that xrayseg did not write, or that were changed.",
+)
 @click.option(
     "--verify",
     type=click.Choice(VERIFY),

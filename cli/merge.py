@@ -16,7 +16,10 @@ import click
     type=click.Path(path_type=Path, exists=True, file_okay=False),
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="[FOLDER, where there is one]")
-def command(folders: tuple[Path, ...], out: Path | None) -> None:
+@click.option(
+    "--adopt", is_flag=True, help="Replace files in the output folder that no run has written."
+)
+def command(folders: tuple[Path, ...], out: Path | None, adopt: bool) -> None:
     """Bring together what `xrayseg batch --shard I/N` left in one or several output folders.
 
     Writes what a run without shards leaves: results.csv in its order, report.html and the like,
@@ -32,7 +35,7 @@ def command(folders: tuple[Path, ...], out: Path | None) -> None:
     if out is None and len(folders) > 1:
         raise click.UsageError("several folders: give the one to merge them into as --out")
     out = out or folders[0]
-    merged = merge(folders, out)
+    merged = merge(folders, out, adopt=adopt)
     for index in merged.missing:
         console.failure(f"shard {index}/{merged.count} is missing or unfinished")
     console.say(

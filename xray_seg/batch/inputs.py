@@ -42,6 +42,15 @@ class Input:
     key: str
     problem: str | None = None
 
+    def as_problem(self, problem: str) -> Input:
+        """The input with a problem, and with a key that no input with outputs has.
+
+        Keys with outputs end in a file's name. This one ends in a slash and a digest of the path,
+        so that its record never takes the place of that of another input.
+        """
+        digest = hashlib.sha256(os.fsencode(str(self.path))).hexdigest()[:16]
+        return Input(self.path, f"{self.key.rstrip('/')}/~{digest}/", problem)
+
 
 def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
     """Expand files, folders (at any depth) and glob patterns into inputs, in the order given.
@@ -277,18 +286,17 @@ def _assign_unique_keys(found: list[Input]) -> list[Input]:
     for item in found:
         counts[item.key] = counts.get(item.key, 0) + 1
     taken: dict[str, InputPath] = {}
-    unique = []
+    unique: list[Input] = []
     for item in found:
         key, problem = item.key, item.problem
         if counts[key] > 1 and problem is None:
             key = _truncate_name(Path(key + item.path.suffix)).as_posix()
-        if key in taken and problem is None:
+        if problem is None and key in taken:
             problem = (
                 f"{item.path}: its masks would be named like those of {taken[key]}; "
                 "give the folder that holds both, or another --out"
             )
-        while key in taken:  # its record needs a key even so
-            key += "~"
-        taken[key] = item.path
+        if problem is None:
+            taken[key] = item.path
         unique.append(Input(item.path, key, problem))
-    return unique
+    return [item if item.problem is None else item.as_problem(item.problem) for item in unique]

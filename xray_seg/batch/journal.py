@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 #: Version of the records' form; raised when a field changes its meaning.
 SCHEMA_VERSION = 1
+#: Note on an input that failed, where an earlier run wrote masks for it. They are kept.
+OUTDATED = "masks that an earlier run made of it are kept"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Record:
         hashes: SHA-256 of each file when it was written.
         earlier: SHA-256 by name of files that earlier runs wrote for it with other options, and
             that this run did not replace.
+        sizes: bytes of each file when it was written.
+        last_good: of an input that failed: its newest record with masks, as a dict without this
+            field; the files are still there. None where it never had any.
     """
 
     key: str
@@ -38,25 +42,54 @@ class Record:
     outputs: list[str] = field(default_factory=list)
     hashes: dict[str, str] = field(default_factory=dict)
     earlier: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    last_good: dict[str, Any] | None = None
 
     @property
     def done(self) -> bool:
         """Whether its outputs are in place."""
-        return self.row["status"] == "ok"
+        return bool(self.row["status"] == "ok")
 
     @property
     def files(self) -> list[str]:
         """All files in the output folder that belong to the input."""
         return [*self.outputs, *self.earlier]
 
+    @property
+    def owned(self) -> dict[str, str]:
+        """SHA-256 by name of all files that belong to the input; empty where it is not known."""
+        return {**dict.fromkeys(self.outputs, ""), **self.earlier, **self.hashes}
+
+    @property
+    def newest_good(self) -> Record | None:
+        """This record, or the one before the input failed; None where it never had masks."""
+        if self.done:
+            return self
+        return None if self.last_good is None else Record(**self.last_good)
+
     def after(self, before: Record | None) -> Record:
-        """This record with the files of an earlier record that it did not replace."""
+        """This record with what is known of the files of an earlier record of the input.
+
+        A failure keeps the earlier masks, and remembers what they were made from.
+        """
         if before is None:
             return self
-        known = {**dict.fromkeys(before.outputs, ""), **before.earlier, **before.hashes}
-        return replace(
-            self, earlier={name: of for name, of in known.items() if name not in self.outputs}
-        )
+        earlier = {name: of for name, of in before.owned.items() if name not in self.outputs}
+        good = None if self.done else before.newest_good
+        last_good = None if good is None else asdict(replace(good, last_good=None))
+        row = self.row if good is None else {**self.row, "notes": OUTDATED}
+        return replace(self, row=row, earlier=earlier, last_good=last_good)
+
+    def is_intact(self, out: Path) -> bool:
+        """Whether its files are in the output folder, as large as they were written."""
+        try:
+            return all(
+                (out / name).is_file()
+                and (out / name).stat().st_size == self.sizes.get(name, (out / name).stat().st_size)
+                for name in self.outputs
+            )
+        except OSError:
+            return False
 
     def to_line(self) -> bytes:
         """The record as a line of the journal."""
@@ -64,22 +97,59 @@ class Record:
 
     @classmethod
     def from_line(cls, line: bytes) -> Record:
-        """Parse a line of the journal.
+        """Parse a line of the journal, and check the types of what it holds.
 
         Raises:
-            ValueError, KeyError, TypeError: it is damaged, or of a later version.
+            ValueError: it is damaged, tampered with, or of a later version.
         """
-        facts = json.loads(line)
-        version = facts.pop("schema_version", 0)
-        if version > SCHEMA_VERSION:
-            raise ValueError(f"a record of version {version}; this program knows {SCHEMA_VERSION}")
-        if version == 0 and "flags" in facts["row"]:  # renamed in version 1
-            facts["row"]["warnings"] = facts["row"].pop("flags")
-        return cls(**facts)
+        try:
+            facts = json.loads(line)
+            version = facts.pop("schema_version", 0)
+            if version > SCHEMA_VERSION:
+                raise ValueError(f"schema {version} is later than {SCHEMA_VERSION}")
+            if version == 0 and "flags" in facts["row"]:  # renamed in version 1
+                facts["row"]["warnings"] = facts["row"].pop("flags")
+            record = cls(**facts)
+            _check_types(record)
+            if record.last_good is not None:
+                _check_types(Record(**record.last_good))
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not a record: {error!r}") from error
+        return record
+
+
+def _check_types(record: Record) -> None:
+    """Raise ValueError for values of other types than a record has."""
+    cells = (str, int, float, bool, type(None))
+    sound = (
+        isinstance(record.key, str)
+        and isinstance(record.fingerprint, str)
+        and isinstance(record.row, dict)
+        and isinstance(record.row.get("input"), str)
+        and isinstance(record.row.get("status"), str)
+        and all(isinstance(value, cells) for value in record.row.values())
+        and isinstance(record.outputs, list)
+        and all(isinstance(name, str) for name in record.outputs)
+        and all(_is_text_to(each, str) for each in (record.hashes, record.earlier))
+        and _is_text_to(record.sizes, int)
+    )
+    if not sound:
+        raise ValueError("not a record: values of other types")
+
+
+def _is_text_to(value: object, kind: type) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(of, kind) for name, of in value.items()
+    )
 
 
 class Journal:
-    """The records of an output folder, newest last; memory holds only where each line begins."""
+    """The records of an output folder, newest last; memory holds only where each line begins.
+
+    Attributes:
+        path: the file.
+        damaged: number of lines that are no records. Their inputs are segmented again.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
@@ -89,6 +159,7 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
         self._offsets: dict[str, int] = {}
+        self.damaged = 0
         self._file.seek(0)
         offset = 0
         for line in self._file:
@@ -96,9 +167,10 @@ class Journal:
                 if not read_only:
                     self._file.truncate(offset)
                 break
-            # An input with a damaged record is segmented again.
-            with suppress(ValueError, KeyError, TypeError, AttributeError):
+            try:
                 self._offsets[Record.from_line(line).key] = offset
+            except ValueError:
+                self.damaged += 1
             offset += len(line)
 
     def __enter__(self) -> Journal:
@@ -123,6 +195,13 @@ class Journal:
             record = self.get(key)
             if record is not None:
                 yield record
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def sync(self) -> None:
+        """Flush the journal to disk."""
+        os.fsync(self._file.fileno())
 
     def append(self, record: Record) -> None:
         """Add a record; once this returns, a killed process does not lose it."""

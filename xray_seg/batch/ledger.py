@@ -73,13 +73,16 @@ class Ledger:
         """Inputs to segment; inputs that are done already, or cannot be tried, are recorded."""
         settings = settings_of(self._job)
         for item in self._job.inputs:
-            task = Task(item, fingerprint_of(item.path, settings, self._job.options.verify))
             before = self._journal.get(item.key)
+            fingerprint = fingerprint_of(item.path, settings, self._job.options.verify)
+            task = Task(item, fingerprint, before.owned if before else {})
             if item.problem:
                 row = failed_row(item.path, item.problem)
                 self.record(Result(Record(item.key, task.fingerprint, row)))
-            elif before is not None and self._is_up_to_date(before, task):
-                self._count(before, kept=True)
+            elif (good := self._up_to_date(before, task)) is not None:
+                if good is not before:  # the input failed meanwhile, and is as it was before that
+                    self._journal.append(good)
+                self._count(good, kept=True)
             else:
                 yield task
 
@@ -97,13 +100,12 @@ class Ledger:
         self._sink.close()
         self.summary.seconds = time.perf_counter() - self._started
 
-    def _is_up_to_date(self, before: Record, task: Task) -> bool:
-        return (
-            not self._job.options.overwrite
-            and before.done
-            and before.fingerprint == task.fingerprint
-            and all((self._job.out / name).is_file() for name in before.outputs)
-        )
+    def _up_to_date(self, before: Record | None, task: Task) -> Record | None:
+        """The record of what an earlier run did with the same input and options, or None."""
+        good = None if before is None else before.newest_good
+        if good is None or self._job.options.overwrite or good.fingerprint != task.fingerprint:
+            return None
+        return good if good.is_intact(self._job.out) else None
 
     def _count(self, record: Record, *, kept: bool) -> None:
         self.summary.kept += kept

@@ -13,12 +13,13 @@ from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
-from .._util.files import atomic_path, file_sha256
+from .._util.files import atomic_path, file_sha256, sync_filesystem
 from .._util.folder_lock import HIDDEN
+from .._util.paths import resolve_inside
 from ..errors import OutputError
 from .journal import Journal
 from .options import BatchOptions, Shard, output_settings
-from .output_folder import journal_path, open_output_folder
+from .output_folder import journal_path, open_output_folder, refuse_foreign_folder
 from .report.fragment import fragment_path
 from .results.csv_table import csv_cell
 from .results.run_outputs import Entry, write_run_outputs
@@ -61,7 +62,7 @@ class _FinishedShard:
         return f"run{self.shard.suffix}.json"
 
 
-def merge(folders: Sequence[Path], out: Path) -> MergeResult:
+def merge(folders: Sequence[Path], out: Path, *, adopt: bool = False) -> MergeResult:
     """Merge the shards in one or several output folders into one.
 
     ``out`` gets what a run without shards writes: results.csv in its order, the review page and
@@ -72,6 +73,7 @@ def merge(folders: Sequence[Path], out: Path) -> MergeResult:
     Args:
         folders: output folders of ``xrayseg batch --shard I/N``.
         out: may be one of them; made if it does not exist.
+        adopt: replace files in ``out`` that no run has written.
 
     Raises:
         OutputError: there are no shards; they are not of one batch (another number of shards,
@@ -88,15 +90,18 @@ def merge(folders: Sequence[Path], out: Path) -> MergeResult:
     )
     rows = _interleave([found[i].rows if i in found else [] for i in range(1, count + 1)])
     _check_inputs(shards, count, rows)
+    options = replace(_options(shards), adopt=adopt)
     try:
+        refuse_foreign_folder(out, "", options)
         with open_output_folder(out) as journal:
             for each in shards:
-                _copy_shard(each, out, journal)
+                _copy_shard(each, out, journal, adopt)
             keys = {csv_cell(record.row["input"]): record.key for record in journal}
             entries = partial(_entries, shards[0].header, rows, keys, journal)
-            written, _ = write_run_outputs(out, "", entries, journal, _options(shards))
+            written, _ = write_run_outputs(out, "", entries, journal, options)
             hashes = {path.name: file_sha256(path) for path in written}
             _merged_record(shards, count, missing, hashes).write(out / "run.json")
+            sync_filesystem(out)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     status = shards[0].header.index("status")
@@ -178,7 +183,7 @@ def _check_inputs(shards: list[_FinishedShard], count: int, rows: list[Cells]) -
         )
 
 
-def _copy_shard(shard: _FinishedShard, out: Path, journal: Journal) -> None:
+def _copy_shard(shard: _FinishedShard, out: Path, journal: Journal, adopt: bool) -> None:
     """Copy a shard's masks, pictures of the review page and records that ``out`` lacks."""
     place = shard.header.index("input")
     wanted = {row[place] for row in shard.rows}
@@ -189,23 +194,38 @@ def _copy_shard(shard: _FinishedShard, out: Path, journal: Journal) -> None:
                 continue  # of an earlier run over other inputs
             if shard.folder != out.resolve():
                 for name in set(record.outputs) - copied:
-                    _copy(shard.folder / name, out / name, shard)
+                    owned = before.owned if (before := journal.get(record.key)) else {}
+                    _copy_output(name, record.hashes.get(name, ""), owned, shard, out, adopt)
                     copied.add(name)  # a Parquet part holds the outputs of many inputs
                 source, target = (
                     fragment_path(each / HIDDEN, record.key) for each in (shard.folder, out)
                 )
                 if record.done and source.is_file():
-                    _copy(source, target, shard)
+                    _copy(source, target)
             if journal.get(record.key) != record:
                 journal.append(record)
 
 
-def _copy(source: Path, target: Path, shard: _FinishedShard) -> None:
+def _copy_output(
+    name: str, sha256: str, owned: dict[str, str], shard: _FinishedShard, out: Path, adopt: bool
+) -> None:
+    """Copy one output, unless it was altered, or a file that no run has written is in the way."""
+    source, target = resolve_inside(shard.folder, name), resolve_inside(out, name)
+    again = f"run --shard {shard.shard.index}/{shard.shard.count} again"
     if not source.is_file():
-        index, count = shard.shard.index, shard.shard.count
-        raise OutputError(f"{source}: is missing; run --shard {index}/{count}")
+        raise OutputError(f"{source}: is missing; {again}")
+    if sha256 and file_sha256(source) != sha256:
+        raise OutputError(f"{source}: was changed since it was written; {again} with --overwrite")
+    if target.is_file() and not adopt and file_sha256(target) not in (sha256, owned.get(name)):
+        raise OutputError(
+            f"{target}: was not written by the shards' runs; move it away, or give --adopt"
+        )
+    _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as temporary:
+    with atomic_path(target, durable=False) as temporary:
         shutil.copyfile(source, temporary)
 
 

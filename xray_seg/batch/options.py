@@ -39,6 +39,8 @@ class BatchOptions:
         max_pixels: limit of samples (pixels times colours) per image.
         report: whether to write the review page, report.html.
         parquet: whether to write results.parquet beside results.csv.
+        adopt: replace files in the output folder that this program did not write, or that were
+            changed since.
         min_quality: write distrusted.csv, the rows of radiographs whose predicted Dice is lower,
             worst first; None to leave it out.
     """
@@ -60,6 +62,7 @@ class BatchOptions:
     report: bool = _pace(True)
     parquet: bool = _pace(False)
     min_quality: float | None = _pace(None)
+    adopt: bool = _pace(False)
 
     @property
     def scheme(self) -> LabelScheme:

@@ -6,14 +6,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .._util.folder_lock import HIDDEN, lock_output_folder
+from .._util.folder_lock import HIDDEN, is_output_folder, lock_output_folder
+from ..errors import OutputError
 from ..outputs import FOLDERS
 from .journal import Journal
+from .options import BatchOptions
+
+#: Names and suffixes of the files that a run writes into its output folder.
+_RUN_FILES = (
+    *((name, ".csv") for name in ("results", "distrusted", "chexmask")),
+    *((name, ".json") for name in ("run", "coco")),
+    ("results", ".parquet"),
+    ("report", ".html"),
+)
 
 
 def journal_path(out: Path, run_suffix: str) -> Path:
     """Where the journal of a run, or of a shard's run, lies."""
     return out / HIDDEN / f"journal{run_suffix}.jsonl"
+
+
+def refuse_foreign_folder(out: Path, run_suffix: str, options: BatchOptions) -> None:
+    """Refuse an output folder with files that a run would replace, and no run has written.
+
+    Args:
+        out: the output folder; one with a run's own files in it is accepted.
+        run_suffix: of a shard; empty for a whole run.
+        options: of the batch.
+
+    Raises:
+        OutputError: there are such files; it names some.
+    """
+    if options.adopt or is_output_folder(out):
+        return
+    names = [f"{name}{run_suffix}{end}" for name, end in _RUN_FILES]
+    taken = [out / name for name in names if (out / name).exists()]
+    for folder in [out / name for name in FOLDERS]:
+        if folder.is_dir() and any(folder.iterdir()):
+            taken.append(folder)
+    if taken:
+        shown = ", ".join(map(str, taken[:5])) + (" ..." if len(taken) > 5 else "")
+        raise OutputError(
+            f"{out}: holds files that xrayseg did not write and would replace: {shown}; give "
+            "another --out, or --adopt to take the folder over"
+        )
 
 
 @contextmanager

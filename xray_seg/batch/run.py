@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._util.files import file_sha256
+from .._util.files import file_sha256, sync_filesystem
 from .._util.remote import is_url
 from ..errors import OutputError
 from ..outputs import check_kinds
@@ -19,7 +19,7 @@ from .job import BatchJob
 from .journal import Journal
 from .ledger import Ledger, OnProgress
 from .options import BatchOptions, Shard, Summary
-from .output_folder import open_output_folder
+from .output_folder import open_output_folder, refuse_foreign_folder
 from .results.columns import failed_row
 from .results.parquet import require_parquet
 from .results.run_outputs import Entry, write_run_outputs
@@ -69,6 +69,7 @@ def run_batch(
     found = shard_inputs(find_inputs(map(str, inputs), out), shard)
     suffix = shard.suffix if shard else ""
     try:
+        refuse_foreign_folder(out, suffix, options)
         with open_output_folder(out, suffix) as journal:
             found = found if options.overwrite else _refuse_replacing(found, journal)
             job = BatchJob.of(found, out, segmenter, options)
@@ -80,6 +81,7 @@ def run_batch(
             )
             hashes = {path.name: file_sha256(path) for path in files}
             RunRecord.of(job, ledger.summary, started, hashes).write(out / f"run{suffix}.json")
+            sync_filesystem(out)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return ledger.summary
@@ -125,7 +127,7 @@ def _refuse_replacing(inputs: Sequence[Input], journal: Journal) -> list[Input]:
                 f"{item.path}: its masks would replace those of {other}; give another --out, "
                 "the folder that holds both, or --overwrite"
             )
-            item = Input(item.path, f"{item.key}~", problem)  # noqa: PLW2901
+            item = item.as_problem(problem)  # noqa: PLW2901
         checked.append(item)
     return checked
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .._util.remote import readable_source
 from ..errors import XraySegError
 from ..models.engines import Engine
-from ..outputs import encode_all
+from ..outputs import MaskSet, encode_all
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..radiograph import Radiograph
 from ..readers import read, read_ids
@@ -44,10 +44,12 @@ class Task:
     Attributes:
         item: the input.
         fingerprint: of the input, the model and the options, for the journal.
+        owned: SHA-256 by name of files that earlier runs wrote for the input.
     """
 
     item: Input
     fingerprint: str
+    owned: dict[str, str] = field(default_factory=dict)
 
     def failed(self, error: str) -> Result:
         """The result where the input could not be segmented."""
@@ -160,11 +162,6 @@ def finish(job: BatchJob, prepared: Prepared, outcome: Grids | Failure) -> Resul
         if prepared.model_input is None:
             raise XraySegError(prepared.error)
         result = Segmentation.from_probabilities(prepared.model_input, outcome, job.model)
-        fragment = fragment_path(job.hidden, task.item.key)
-        if options.report:
-            save_fragment(fragment, result.masks)
-        else:  # an earlier run's picture may show other pixels
-            fragment.unlink(missing_ok=True)
         encoded = encode_all(options.encoders, task.item.key, result.masks)
         names = [file.name for file in encoded.files]
         labels = next((name for name in names if name.startswith("labels/")), "")
@@ -172,11 +169,24 @@ def finish(job: BatchJob, prepared: Prepared, outcome: Grids | Failure) -> Resul
         row = done_row(task.item.path, labels, *known, encoded.notes) | prepared.ids
         if options.output_format == "parquet":
             files = {file.name: file.data for file in encoded.files}
+            _save_picture(job, task.item.key, result.masks)
             return Result(Record(task.item.key, task.fingerprint, row, names), files)
-        hashes = write_files(job.out, encoded.files)
-        return Result(Record(task.item.key, task.fingerprint, row, names, hashes))
+        hashes = write_files(job.out, encoded.files, task.owned, adopt=options.adopt)
+        _save_picture(job, task.item.key, result.masks)
+        sizes = {file.name: len(file.data) for file in encoded.files}
+        record = Record(task.item.key, task.fingerprint, row, names, hashes, sizes=sizes)
+        return Result(record)
     except Exception as error:  # noqa: BLE001 - as above
         return task.failed(_describe(task.item, error))
+
+
+def _save_picture(job: BatchJob, key: str, masks: MaskSet) -> None:
+    """Save what the review page shows of an input, or remove what an earlier run saved."""
+    fragment = fragment_path(job.hidden, key)
+    if job.options.report:
+        save_fragment(fragment, masks)
+    else:
+        fragment.unlink(missing_ok=True)
 
 
 def _describe(item: Input, error: Exception, *, named: bool = False) -> str:

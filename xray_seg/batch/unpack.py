@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from .._util.files import write_bytes
+from .._util.paths import resolve_inside
 from ..errors import OutputError
 from .results.columns import COLUMNS
 from .results.csv_table import write_csv
@@ -85,9 +86,10 @@ def _cells(path: Path, names: list[str]) -> Iterator[tuple[Any, ...]]:
 def _write_file(out: Path, name: str | None, content: bytes | None) -> None:
     if content is None or not name:
         return
-    relative = PurePosixPath(name)
-    if relative.is_absolute() or ".." in relative.parts:
-        raise OutputError(f"{name}: leads out of {out}; this is no part of a batch")
-    path = out / relative
+    path = resolve_inside(out, name)
+    if path.is_file():
+        if path.read_bytes() == content:
+            return
+        raise OutputError(f"{path}: exists with other content; move it away, or give another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, content)

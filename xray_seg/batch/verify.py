@@ -12,6 +12,7 @@ from typing import Any
 
 from .._util.files import file_sha256, is_temporary
 from .._util.folder_lock import HIDDEN
+from .._util.paths import resolve_inside
 from ..errors import OutputError
 from ..outputs import FOLDERS
 from .journal import Journal
@@ -98,6 +99,8 @@ def _recorded(out: Path, journals: list[Path], found: Verification) -> dict[str,
     seen: set[str] = set()
     for path in journals:  # a whole run's journal first
         with Journal(path, read_only=True) as journal:
+            if journal.damaged:
+                found.problems.append(f"{path}: {journal.damaged} damaged lines")
             for record in journal:
                 known: dict[str, Any] = {**record.earlier, **record.hashes}
                 if record.key not in seen:
@@ -116,7 +119,12 @@ def _recorded(out: Path, journals: list[Path], found: Verification) -> dict[str,
 def _check_files(out: Path, recorded: dict[str, set[str]], found: Verification) -> Iterator[str]:
     for name, hashes in recorded.items():
         found.files += 1
-        yield from _check_file(out / name, hashes)
+        try:
+            path = resolve_inside(out, name)
+        except OutputError as error:
+            yield str(error)
+            continue
+        yield from _check_file(path, hashes)
 
 
 def _check_file(path: Path, hashes: set[str]) -> Iterator[str]:

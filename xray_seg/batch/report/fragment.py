@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..._util.files import write_text
+from ..._util.paths import resolve_inside
 from ...labels import ORGANS
 from ...outputs import MaskSet
 from ...preprocessing.letterbox import shape_within
@@ -25,7 +26,7 @@ Points = npt.NDArray[np.float64]
 
 def fragment_path(folder: Path, key: str) -> Path:
     """Where the fragment of an input lies, below an output folder's hidden one."""
-    return folder / "report" / f"{key}.json"
+    return resolve_inside(folder / "report", f"{key}.json")
 
 
 def save_fragment(path: Path, masks: MaskSet) -> None:
@@ -35,7 +36,7 @@ def save_fragment(path: Path, masks: MaskSet) -> None:
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(make_fragment(masks), separators=(",", ":")))
+    write_text(path, json.dumps(make_fragment(masks), separators=(",", ":")), durable=False)
 
 
 def make_fragment(masks: MaskSet) -> dict[str, Any]:
