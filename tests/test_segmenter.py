@@ -188,11 +188,11 @@ def test_an_overlay_is_no_larger_than_asked_for_nor_than_the_film(segmenter, fil
     [
         np.zeros(7, np.uint8),
         np.zeros((0, 7), np.uint8),
-        np.zeros((7, 7), np.int64),
+        np.zeros((7, 7), np.complex64),
         np.full((7, 7), np.nan),
         np.full((7, 7), "x"),
     ],
-    ids=["a line", "nothing", "64-bit", "no numbers", "text"],
+    ids=["a line", "nothing", "complex", "no numbers", "text"],
 )
 def test_an_array_that_is_no_film_is_refused(segmenter, pixels):
     with pytest.raises(ReadError):

@@ -15,7 +15,6 @@ import pytest
 from helpers import place as place_helper
 from helpers.tiny import write_png
 from xray_seg import segmenter
-from xray_seg._util import files
 from xray_seg.batch import journal, stages
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
@@ -70,17 +69,17 @@ def small_disk(tmp_path):
 
 def _full_after(monkeypatch, name, writes):
     """Let the writer of one suffix fail as on a full disk, after some writes."""
-    real, lock, left = files.os.fsync, threading.Lock(), [writes]
+    real, lock, left = Path.write_bytes, threading.Lock(), [writes]
 
-    def fsync(descriptor):
-        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    def write_bytes(path, data):
         with lock:
-            left[0] -= path.endswith(name)
-            if path.endswith(name) and left[0] < 0:
+            left[0] -= path.name.endswith(name)
+            if path.name.endswith(name) and left[0] < 0:
+                real(path, data[:7])
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(descriptor)
+        return real(path, data)
 
-    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
 
 
 def test_a_full_disk_is_named_and_what_fits_is_kept(films, tmp_path, monkeypatch, capsys):
@@ -137,6 +136,7 @@ def test_a_file_in_the_place_of_the_output_folder_is_named(films, tmp_path, caps
 
 
 def test_a_folder_in_the_place_of_an_output_file_costs_one_film(films, tmp_path):
+    (tmp_path / "out" / ".xrayseg").mkdir(parents=True)
     (tmp_path / "out" / "overlay" / "b.jpg").mkdir(parents=True)
     code, rows = _batch(films, tmp_path / "out")
     assert code == 1

@@ -70,6 +70,7 @@ def test_a_film_that_the_engine_fails_on_is_named_and_the_rest_of_its_batch_is_d
 
 def test_a_film_whose_masks_cannot_be_written_is_named_and_the_rest_is_done(place):
     place.add("a.png", "b.png", "c.png")
+    (place.out / ".xrayseg").mkdir(parents=True)
     (place.out / "labels" / "b.tif").mkdir(parents=True)
     summary, rows = place.run()
     assert _counts(summary) == (2, 0, 1)

@@ -65,6 +65,7 @@ def test_few_films_are_done_by_threads(place, monkeypatch):
 
 
 def test_what_the_engine_fails_on_and_what_cannot_be_written_is_named(place, monkeypatch):
+    (place.out / ".xrayseg").mkdir(parents=True)
     (place.out / "labels" / "03.tif").mkdir(parents=True)
     black = place.films / "06.png"
     black.write_bytes(imagecodecs.png_encode(np.zeros((60, 64), np.uint8)))

@@ -179,7 +179,6 @@ def test_training_takes_network_and_size_from_the_initial_weights(sample, xrayse
     ("options", "message"),
     [
         (["--arch", "unet"], "do not fit unet: these initial weights are of tiny"),
-        (["--size", "32"], "are for size 16, not 32; leave --size out"),
         (["--recipe", "paper"], "do not fit inverted-net: these initial weights are of tiny"),
     ],
 )

@@ -57,7 +57,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(model):
-    return Segmenter(model, "saved-model", "float32", "cpu")
+    return Segmenter(model, engine="saved-model", precision="float32", device="cpu")
 
 
 def serve_in_a_new_process(model, signature, paths):

@@ -23,8 +23,8 @@ def write_files(
     """Write the outputs of one radiograph.
 
     A file that is there already is replaced only if it belongs to the input and is as this program
-    wrote it. A file with the same bytes as the new one is left as it is, whoever wrote it. Nothing
-    is written if any file is in the way.
+    wrote it, or has the same bytes as the new one. Nothing is written if another file is in the
+    way.
 
     Args:
         out: the output folder.
@@ -49,8 +49,6 @@ def write_files(
     try:
         for file in files:
             path = paths[file.name]
-            if there.get(file.name) == hashes[file.name]:
-                continue
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes(path, file.data, durable=False)  # FolderSink flushes many at once
