@@ -23,7 +23,7 @@ def save_outputs(folder, key, kinds, suffix, segmentation, sides=False, lines=Fa
     scheme = RIGHT_LEFT_LABELS if sides else ORGAN_LABELS
     encoders = make_encoders(kinds, suffix=suffix, scheme=scheme, show_ratio=lines)
     encoded = encode_all(encoders, key, segmentation.masks)
-    write_files(folder, encoded.files, {})
+    write_files(folder, encoded.files, {}, adopt=True)
     return Written([folder / file.name for file in encoded.files], encoded.notes)
 
 
