@@ -2,7 +2,8 @@
 
 Usage: python docs/make_report_pictures.py PAGE [FOLDER]
 
-The page must be the report of phantoms: the repository contains no images of people.
+The page must be the report of phantoms: the repository contains no images of people. The
+documentation has report.png and report-dark.png as JPEG files of the same names.
 """
 
 import sys

@@ -22,12 +22,12 @@ TEXT = (Path(__file__).parents[2] / "docs" / "outputs.md").read_text("utf-8")
 
 @pytest.mark.parametrize("sides", [False, True])
 def test_its_snippets_run_in_order(tmp_path, sides):
-    (tmp_path / "films" / "ward").mkdir(parents=True)
+    (tmp_path / "radiographs" / "ward").mkdir(parents=True)
     pixels = (4095 * make_phantom(2, 96).radiograph).astype(np.uint16)
-    make(tmp_path / "films" / "ward" / "film.dcm", pixels, **WHOSE)
+    make(tmp_path / "radiographs" / "ward" / "image.dcm", pixels, **WHOSE)
     options = BatchOptions(save=tuple(ALL.split(",")), sides=sides)
     summary = run_batch(
-        [tmp_path / "films"],
+        [tmp_path / "radiographs"],
         tmp_path / "masks",
         segmenter=Segmenter(engine="litert"),
         options=options,

@@ -44,7 +44,8 @@ def test_a_slurm_task_does_its_shard_and_passes_failures_on(status, expected):
     )
     assert done.returncode == expected, done.stderr
     assert (
-        done.stdout == f"xrayseg batch /data/films --out /data/masks --quiet --shard 7/{SHARDS}\n"
+        done.stdout
+        == f"xrayseg batch /data/radiographs --out /data/masks --quiet --shard 7/{SHARDS}\n"
     )
 
 
