@@ -218,7 +218,7 @@ def test_it_filters(page):
     page.click(".chip[data-status=failed]")
     assert names(page) == ["torn.png"]
     page.click(".chip[data-status=failed]")
-    page.click('.chip[data-doubt="not a frontal chest radiograph?"]')
+    page.click('.chip[data-doubt="not a frontal chest film?"]')
     assert names(page) == ["static.png"]
     assert page.inner_text("#shown") == "1 of 7 films"
 

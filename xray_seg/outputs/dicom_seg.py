@@ -74,6 +74,13 @@ _PLACES = (
 )
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
+# Reasons why a radiograph has no SEG. results.csv has them in its column ``notes``; it is an
+# interface, and its values do not change.
+_NOT_DICOM = "the film is not a DICOM file"
+_UNREADABLE = "the film cannot be read again"
+_HEADER_LACKS = "the film's header has no"
+_HEADER_FORBIDS = "the film's header does not allow it"
+
 
 def is_available() -> bool:
     """Whether highdicom and pydicom are installed."""
@@ -105,7 +112,7 @@ def encode_dicom_seg(masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> byte
     if not is_available():
         raise OutputError("to write DICOM SEG: pip install 'xray-seg[dicom-seg]'")
     if not masks.radiograph.format.startswith("DICOM"):
-        raise NotEncodable("the radiograph is not a DICOM file")
+        raise NotEncodable(_NOT_DICOM)
     source = Path(masks.radiograph.source)
     header = _read_header(source)
     try:
@@ -115,7 +122,7 @@ def encode_dicom_seg(masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> byte
         raise
     except Exception as error:  # highdicom checks what the header says in many places
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise NotEncodable(f"the header does not allow it: {reason}") from error
+        raise NotEncodable(f"{_HEADER_FORBIDS}: {reason}") from error
 
 
 def _read_header(path: Path) -> Dataset:
@@ -124,12 +131,12 @@ def _read_header(path: Path) -> Dataset:
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except OSError as error:
-        raise NotEncodable(f"the file cannot be read again: {error.strerror or error}") from error
+        raise NotEncodable(f"{_UNREADABLE}: {error.strerror or error}") from error
     missing = [name for name in _NEEDED if not header.get(name)]
     if missing:
-        raise NotEncodable(f"the header has no {', '.join(missing)}")
+        raise NotEncodable(f"{_HEADER_LACKS} {', '.join(missing)}")
     if (header.get("Rows"), header.get("Columns")) == (None, None):
-        raise NotEncodable("the header has no size")
+        raise NotEncodable(f"{_HEADER_LACKS} size")
     return header
 
 
