@@ -1,4 +1,4 @@
-"""Outputs as files in the output folder."""
+"""Sink that keeps outputs as files in the output folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..report.fragment import fragment_path
 
 
 def write_files(out: Path, files: Iterable[OutputFile]) -> dict[str, str]:
-    """Write the outputs of one radiograph: all of them, or none.
+    """Write the output files of one radiograph: all, or none on failure.
 
     Args:
         out: the output folder.
         files: the encoded outputs.
 
     Returns:
-        SHA-256 of each file by name.
+        The SHA-256 of each file, by name.
 
     Raises:
         OutputError: a file cannot be written.
@@ -47,30 +47,30 @@ def write_files(out: Path, files: Iterable[OutputFile]) -> dict[str, str]:
 
 
 class FolderSink:
-    """Records whose files are in the output folder: they go straight into the journal.
+    """Stores records in the journal; workers have already written the files.
 
     Args:
         out: the output folder.
-        journal: of the run.
+        journal: the journal of the run.
     """
 
     def __init__(self, out: Path, journal: Journal) -> None:
         self._out, self._journal = out, journal
 
     def add(self, record: Record, files: dict[str, bytes]) -> None:
-        """Store a record; ``files`` is empty, since workers have written them."""
-        before = self._journal.get(record.key)
+        """Store a record; ``files`` is empty."""
+        previous = self._journal.get(record.key)
         if record.done:
-            record = record.after(before)
+            record = record.after(previous)
         else:
-            self._remove_outdated(record.key, before)
+            self._remove_outdated(record.key, previous)
         self._journal.append(record)
 
     def close(self) -> None:
-        """Do nothing: all is stored."""
+        """Do nothing: records are stored already."""
 
-    def _remove_outdated(self, key: str, before: Record | None) -> None:
-        """Remove the outputs of an input that now fails: they show its earlier content."""
-        for name in (fragment_path(Path(HIDDEN), key), *(before.files if before else ())):
+    def _remove_outdated(self, key: str, previous: Record | None) -> None:
+        """Remove the outputs of an input that fails now: they belong to its earlier content."""
+        for name in (fragment_path(Path(HIDDEN), key), *(previous.files if previous else ())):
             with suppress(OSError):
                 (self._out / name).unlink(missing_ok=True)
