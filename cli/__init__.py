@@ -1,4 +1,4 @@
-"""The command ``xrayseg``: each subcommand is loaded when it is asked for, so help is instant."""
+"""The command ``xrayseg``. Subcommands are imported when they run, so that help is fast."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import click
 
 from .._version import __version__
 
-#: Subcommands in the order of the help text, with its first lines, so that help loads none.
+#: Subcommands and their one-line help, in the order of the help text.
 COMMANDS = {
     "batch": "Segment folders of chest radiographs.",
-    "measure": "Measure label maps that exist already.",
-    "merge": "Bring the shards of a batch together.",
-    "unpack": "Turn Parquet outputs of a batch into files.",
-    "verify": "Check the outputs of a batch against its records.",
+    "measure": "Measure existing label maps.",
+    "merge": "Merge the shards of a batch.",
+    "unpack": "Convert Parquet outputs of a batch to files.",
+    "verify": "Check the outputs of a batch against its journal.",
     "train": "Train a network on radiographs with masks.",
-    "evaluate": "Score weights against true masks.",
-    "bench": "Measure how fast this is here.",
-    "phantom": "Make synthetic radiographs with true masks.",
+    "evaluate": "Score weights against reference masks.",
+    "bench": "Measure the speed on this machine.",
+    "phantom": "Make synthetic radiographs with reference masks.",
     "info": "Show versions, devices, engines and weights.",
 }
 
 
-class _Lazy(click.Group):
-    """A group that knows its commands' names and imports a command when it runs."""
+class _LazyGroup(click.Group):
+    """A command group that imports a subcommand when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -42,21 +42,28 @@ class _Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="xrayseg")
 def cli() -> None:
-    """Masks of clavicles, heart and lungs in chest radiographs.
+    """Segment clavicles, heart and lungs in chest radiographs.
 
     \b
-    xrayseg batch folder/ --out masks/    a mask for every film below folder/
-    xrayseg COMMAND --help                what a command can do
+    xrayseg batch folder/ --out masks/    segment all radiographs below folder/
+    xrayseg COMMAND --help                describe a command and its options
 
     Not a medical device.
     """
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 well, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit.
+
+    Args:
+        args: the arguments; those of the process by default.
+
+    Raises:
+        SystemExit: always. Exit status 0: done; 1: failed; 2: wrong usage; 130: interrupted.
+    """
     from ..errors import EngineError, WeightsError, XraySegError
 
     try:
@@ -73,6 +80,6 @@ def main(args: Sequence[str] | None = None) -> None:
         from .printable import printable
 
         click.echo(f"xrayseg: {printable(str(error))}", err=True)
-        # Nothing was tried with an engine or weights that do not exist: the call was wrong.
+        # An unknown engine or model is wrong usage: the command stopped before its first input.
         status = 2 if isinstance(error, EngineError | WeightsError) else 1
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,4 +1,4 @@
-"""``xrayseg batch``"""
+"""The command ``xrayseg batch``."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from . import console
 
 _FORMATS = {"tiff": ".tif", "png": ".png"}
-#: Options of the command that BatchOptions has under the same names.
-_SAME_NAMES = (
+#: Options that have the same name in BatchOptions.
+_BATCH_OPTIONS = (
     *("save", "spacing", "inverted", "sides", "lines", "keep_ids", "output_format"),
     *("overwrite", "batch_size", "workers", "verify", "max_pixels", "parquet", "min_quality"),
     "adopt",
@@ -38,11 +38,16 @@ _SAME_NAMES = (
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @engine_options
-@click.option("--batch-size", type=click.IntRange(1), help="Radiographs a step of the engine.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Number of images per engine call.  [default: chosen by the engine]",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Threads or, for many films, processes that read and write.",
+    help="Number of threads, or of processes in large batches, that read and write.  "
+    "[default: one per core]",
 )
 @click.option(
     "--save",
@@ -50,7 +55,7 @@ _SAME_NAMES = (
     metavar="LIST",
     default="labels,overlay",
     show_default=True,
-    help=f"What to write: {', '.join(KINDS)}.",
+    help=f"Kinds of output, with commas between: {', '.join(KINDS)}.",
 )
 @click.option(
     "--format",
@@ -58,36 +63,63 @@ _SAME_NAMES = (
     type=click.Choice(list(_FORMATS)),
     default="tiff",
     show_default=True,
-    help="Of label maps and organ masks.",
+    help="File format of label maps and organ masks.",
 )
 @click.option(
     "--sides",
     is_flag=True,
-    help="Tell right and left lungs and clavicles apart, as the patient's: right is on the "
-    "image's left.",
+    help="Label right and left lungs and clavicles separately. Sides are the patient's: right is "
+    "on the left of the image.",
 )
 @click.option(
-    "--raw-shape", type=shape, metavar="HxW", help="Headerless files that are not 2048x2048."
+    "--raw-shape",
+    type=shape,
+    metavar="HxW",
+    help="Height and width of headerless raw files.  [default: 2048x2048]",
 )
-@click.option("--raw-dtype", type=click.Choice([">u2", "<u2", "u1"]), help="Their pixels.")
-@click.option("--raw-header", type=click.IntRange(0), help="Bytes before their first pixel.")
-@click.option("--spacing", type=positive, metavar="MM", help="mm between pixels.")
+@click.option(
+    "--raw-dtype",
+    type=click.Choice([">u2", "<u2", "u1"]),
+    help="Pixel type of raw files, as in NumPy.  [default: >u2]",
+)
+@click.option(
+    "--raw-header",
+    type=click.IntRange(0),
+    help="Number of bytes before the first pixel of raw files.  [default: 0]",
+)
+@click.option(
+    "--spacing",
+    type=positive,
+    metavar="MM",
+    help="Pixel spacing of all inputs in mm.  [default: from each file]",
+)
 @click.option(
     "--invert/--no-invert",
     "inverted",
     default=None,
-    help="Stored values are high where the film is dark, or where it is bright.",
+    help="Polarity of all inputs: stored values are high where the displayed image is dark "
+    "(--invert) or bright (--no-invert).",
 )
-@click.option("--auto-invert", is_flag=True, help="Believe the file, else look (the default).")
-@click.option("--lines", is_flag=True, help="Draw the cardiothoracic ratio on overlays.")
+@click.option(
+    "--auto-invert",
+    is_flag=True,
+    help="Take the polarity from each file, or estimate it from the image (the default).",
+)
+@click.option(
+    "--lines",
+    is_flag=True,
+    help="Draw the lines and the value of the cardiothoracic ratio on overlays.",
+)
 @click.option(
     "--min-quality",
     type=click.FloatRange(0, 1),
-    help="List films with a lower predicted Dice in distrusted.csv.",
+    help="List images with a lower predicted Dice in distrusted.csv, lowest first.",
 )
-@click.option("--parquet", is_flag=True, help="Write results.parquet, too.")
-@click.option("--no-report", is_flag=True, help="Leave out report.html, the page to look through.")
-@click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option("--parquet", is_flag=True, help="Also write results.parquet.")
+@click.option("--no-report", is_flag=True, help="Do not write report.html, the review page.")
+@click.option(
+    "--overwrite", is_flag=True, help="Segment all inputs again, including those already done."
+)
 @click.option(
     "--adopt",
     is_flag=True,
@@ -98,46 +130,52 @@ _SAME_NAMES = (
     type=click.Choice(VERIFY),
     default=VERIFY[0],
     show_default=True,
-    help="What, with its size, tells that an input is the same as before.",
+    help="Recognise unchanged inputs by size and modification time (mtime) or SHA-256 (hash).",
 )
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
     default=MAX_PIXELS,
     show_default=True,
-    help="Pixels times colours; a file that claims more is refused.",
+    help="Largest number of pixels times channels of a file; larger files fail.",
 )
-@click.option("--keep-ids", is_flag=True, help="DICOM's patient ID and UIDs into results.csv.")
-@click.option("--shard", type=shard, metavar="I/N", help="Do the I-th of N parts of the inputs.")
+@click.option(
+    "--keep-ids", is_flag=True, help="Write the DICOM patient ID and UIDs to results.csv."
+)
+@click.option(
+    "--shard", type=shard, metavar="I/N", help="Segment only the I-th of N parts of the inputs."
+)
 @click.option(
     "--output-format",
     type=click.Choice(["folder", "parquet"]),
     default="folder",
     show_default=True,
-    help="A file per output, or rows of few files, which xrayseg unpack turns into files.",
+    help="Write one file per output, or a few Parquet files, which xrayseg unpack converts.",
 )
 @click.option(
     "--cluster",
     metavar="local|auto|ADDRESS",
-    help="Work on a Ray cluster: started here, the one of this machine, or the one at an address.",
+    help="Use a Ray cluster: start one here (local), use the running one of this machine (auto), "
+    "or the one at ADDRESS.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Show failures only.")
-@click.option("--verbose", "-v", is_flag=True, help="Name each image as it is done.")
-@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on standard output.")
+@click.option("--quiet", "-q", is_flag=True, help="Print failures only.")
+@click.option("--verbose", "-v", is_flag=True, help="Print the name of each image when it is done.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print events as JSON lines to standard output."
+)
 def command(**options: Any) -> None:
     """Segment folders of chest radiographs.
 
     INPUT is a file, a folder (read at any depth), a glob pattern, a URL of any of these in an
     object store (s3://bucket/folder), or - for a list of these on standard input. Formats are
-    told by content: JSRT raw, PNG, TIFF, JPEG and others.
+    recognised by content: JSRT raw, DICOM, PNG, TIFF, JPEG and others.
 
-    Writes labels/ and overlay/, results.csv with a row per input, report.html to look through,
-    and run.json. What an earlier
-    run did with the same input, weights and settings is kept. Label maps: 0 background,
-    1 clavicles, 2 heart, 3 lungs; with --sides 1 right clavicle, 2 heart, 3 right lung,
-    4 left clavicle, 5 left lung. --save rle and contours also make coco.json of all images, and
-    chexmask makes chexmask.csv; docs/outputs.md describes each kind.
-    `xrayseg verify OUT` checks the outputs later.
+    Writes labels/ and overlay/, results.csv with one row per input, the review page report.html,
+    and run.json. Outputs of an earlier run with the same input, weights and settings are kept.
+    Labels: 0 background, 1 clavicles, 2 heart, 3 lungs; with --sides 0 background,
+    1 right clavicle, 2 heart, 3 right lung, 4 left clavicle, 5 left lung. --save rle and contours
+    also write coco.json, and chexmask writes chexmask.csv, each for all images; docs/outputs.md
+    describes every kind of output. `xrayseg verify OUT` checks the outputs later.
 
     Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
@@ -160,7 +198,7 @@ def command(**options: Any) -> None:
         suffix=_FORMATS[options["suffix"]],
         raw=_raw_layout(options),
         report=not options["no_report"],
-        **{name: options[name] for name in _SAME_NAMES},
+        **{name: options[name] for name in _BATCH_OPTIONS},
     )
     with _segmenter_and_executor(options) as (segmenter, executor), progress.shown():
         summary = run_batch(
@@ -183,12 +221,12 @@ def command(**options: Any) -> None:
 def _segmenter_and_executor(
     options: dict[str, Any],
 ) -> Iterator[tuple[Segmenter, Executor | None]]:
-    """What segments, and where: here, or on the cluster that is asked for."""
+    """The segmenter, and the executor of a cluster (None to run on this machine)."""
     from ..segmenter import Segmenter
 
-    how = {name: options[name] for name in ("engine", "precision", "device")}
+    engine_options = {name: options[name] for name in ("engine", "precision", "device")}
     if options["cluster"] is None:
-        yield Segmenter(options["weights"], **how), None
+        yield Segmenter(options["weights"], **engine_options), None
         return
     from ..batch.executors.ray_cluster import RayExecutor
     from ..batch.executors.ray_cluster.nodes import connected
@@ -197,11 +235,11 @@ def _segmenter_and_executor(
 
     with connected(options["cluster"]):
         model = load_model(options["weights"])
-        yield Segmenter(model, engine=plan_engine(model, **how)), RayExecutor()
+        yield Segmenter(model, engine=plan_engine(model, **engine_options)), RayExecutor()
 
 
 def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
-    """The layout of headerless files; None for JSRT's, which also states the spacing."""
+    """The layout of raw files; None for the JSRT layout, which also states polarity and spacing."""
     from ..readers import RawLayout
 
     given = {
@@ -216,29 +254,30 @@ def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
     return RawLayout(**given) if given else None
 
 
-def _remarks(row: dict[str, Any]) -> str:
+def _warnings_and_notes(row: dict[str, Any]) -> str:
     return "; ".join(filter(None, (row.get("warnings"), row.get("notes"))))
 
 
 class _Progress:
-    """Progress of a batch, as a bar, as lines, or as JSON."""
+    """Shows the progress of a batch: as a bar on a terminal, as lines in a log, or as JSON."""
 
-    #: In a log, about so many lines in a run.
+    #: Approximate number of progress lines in a log.
     _LINES = 20
 
-    def __init__(self, quiet: bool, verbose: bool, as_json: bool, page: bool) -> None:
-        self.quiet, self.verbose, self.as_json, self.page = quiet, verbose, as_json, page
+    def __init__(self, quiet: bool, verbose: bool, as_json: bool, has_report: bool) -> None:
+        self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
+        self.has_report = has_report
         self._bar: console.Bar | None = None
         self._stack = ExitStack()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show the bar within the block, from the first report on."""
+        """Close the bar at the end of the block; the first call opens it."""
         with self._stack:
             yield
 
     def __call__(self, summary: Summary, record: Record | None) -> None:
-        """Show the summary so far, and what became of an input."""
+        """Show the summary so far, and the record of the input that was finished."""
         from . import console
 
         if record is None or self._bar is None:
@@ -247,11 +286,11 @@ class _Progress:
         if record is None:
             return
         if self.as_json:
-            self._report({"event": "image", "key": record.key, **record.row})
+            self._print_json({"event": "image", "key": record.key, **record.row})
         if not record.done:
             console.failure(record.row["error"])
-        elif not self.quiet and (remarks := _remarks(record.row)):
-            console.doubt(f"{record.row['input']}: {remarks}")
+        elif not self.quiet and (warnings := _warnings_and_notes(record.row)):
+            console.warning(f"{record.row['input']}: {warnings}")
         elif self.verbose:
             console.line(f"done {record.row['input']}")
         rate = f"{summary.done / max(summary.seconds, 1e-9):.1f} images/s"
@@ -263,14 +302,14 @@ class _Progress:
             done = summary.done + summary.kept
             console.line(f"{done}/{summary.total} done{failed}, {rate}")
 
-    def _report(self, facts: dict[str, Any]) -> None:
+    def _print_json(self, facts: dict[str, Any]) -> None:
         try:
             click.echo(json.dumps(facts))
-        except BrokenPipeError:  # whoever listened has left; the batch goes on
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+        except BrokenPipeError:  # the reader closed the pipe; the batch continues
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
 
     def end(self, summary: Summary, out: Path) -> None:
-        """The last words: a JSON line or a table, and where to look."""
+        """Print the summary: a JSON line, or a table and the paths of the outputs."""
         from . import console
 
         counts = {name: summary.counts[name] for name in ("done", "kept", "failed")}
@@ -278,17 +317,18 @@ class _Progress:
             facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
             if summary.distrusted is not None:
                 facts["distrusted"] = summary.distrusted
-            self._report({"event": "summary", "out": str(out), **facts})
+            self._print_json({"event": "summary", "out": str(out), **facts})
         elif not self.quiet:
             rate = f"{summary.done / max(summary.seconds, 1e-9):.1f}"
             columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]
             cells = [summary.total, *counts.values(), f"{summary.seconds:.1f}", rate]
             console.table("", columns, [[str(cell) for cell in cells]])
             if summary.distrusted:
-                console.say(f"{summary.distrusted} to distrust, worst first: {out}/distrusted.csv")
-            page = f"   To look through: {out / 'report.html'}" if self.page else ""
-            console.say(
-                f"Masks and overlays: {out}   One row per input: {out / 'results.csv'}{page}"
-            )
+                console.say(
+                    f"{summary.distrusted} to distrust, lowest predicted Dice first: "
+                    f"{out}/distrusted.csv"
+                )
+            report = f"   Review page: {out / 'report.html'}" if self.has_report else ""
+            console.say(f"Outputs: {out}   One row per input: {out / 'results.csv'}{report}")
         if summary.interrupted:
             console.line("interrupted: what was finished is kept; run the same command to go on")

@@ -1,4 +1,4 @@
-"""What commands show, in one place: progress on a terminal, plain lines in a log."""
+"""Console output of all commands: progress bars on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -21,27 +21,32 @@ from rich.table import Table
 
 from .printable import printable
 
-#: Results and tables; programs may read it.
+#: Standard output: results and tables.
 out = Console(highlight=False)
-#: Progress, warnings and failures.
+#: Standard error: progress, warnings and failures.
 err = Console(stderr=True, highlight=False)
 
 
 @dataclass
 class Bar:
-    """A progress bar that a caller moves."""
+    """A progress bar.
+
+    Attributes:
+        progress: rich's display.
+        task: the bar's task within it.
+    """
 
     progress: Progress
     task: TaskID
 
     def move(self, done: int, note: str = "") -> None:
-        """Show that ``done`` steps are done, with a short note such as the rate."""
+        """Set the number of steps done, and a short note such as the rate."""
         self.progress.update(self.task, completed=done, note=note)
 
 
 @contextmanager
 def bar(title: str, total: int, quiet: bool = False) -> Iterator[Bar]:
-    """A bar with count, note, elapsed and remaining time; invisible off a terminal."""
+    """Show a bar with count, note, elapsed and remaining time; only on a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -57,27 +62,27 @@ def bar(title: str, total: int, quiet: bool = False) -> Iterator[Bar]:
 
 
 def say(text: str) -> None:
-    """A line of the result, as it is: names are no markup, and long ones are not folded."""
+    """Print a result line to standard output, without markup and line wrapping."""
     out.print(escape(text), soft_wrap=True)
 
 
 def line(text: str) -> None:
-    """A plain line for the log; long paths are not folded."""
+    """Print a log line to standard error, without markup and line wrapping."""
     err.print(escape(printable(text)), soft_wrap=True)
 
 
 def failure(text: str) -> None:
-    """A line about something that went wrong."""
+    """Print a failure to standard error."""
     err.print(f"[red]failed[/red] {escape(printable(text))}", soft_wrap=True)
 
 
-def doubt(text: str) -> None:
-    """A line about something done that should be looked at."""
+def warning(text: str) -> None:
+    """Print a warning about a result that should be checked to standard error."""
     err.print(f"[yellow]look at[/yellow] {escape(printable(text))}", soft_wrap=True)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A table of strings on standard output; columns after the first are right-aligned."""
+    """Print a table to standard output; columns after the first are right-aligned."""
     shown = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
         shown.add_column(column, justify="right" if index else "left", overflow="fold")

@@ -12,23 +12,23 @@ from .options import engine_options, positive
 
 @click.command()
 @click.option(
-    "--images", type=click.Path(path_type=Path), required=True, help="Folder of the radiographs."
+    "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
 )
 @click.option(
     "--masks",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder of the masks, in the SCR layout.",
+    help="Folder of reference masks in the layout of the SCR database.",
 )
 @click.option(
-    "--out", "-o", type=click.Path(path_type=Path), help="Folder to write metrics.json to."
+    "--out", "-o", type=click.Path(path_type=Path), help="Output folder for metrics.json."
 )
 @engine_options
 @click.option(
     "--spacing",
     type=positive,
     metavar="MM",
-    help="Spacing of the mask pixels.  [default: from the radiographs]",
+    help="Pixel spacing of the masks in mm, for distances.  [default: from the radiographs]",
 )
 @click.option(
     "--clinical",

@@ -1,4 +1,4 @@
-"""``xrayseg info``"""
+"""The command ``xrayseg info``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import click
     "--json",
     "as_json",
     is_flag=True,
-    help="The same, and each component's licence, as one JSON object.",
+    help="Print one JSON object, which also lists the licence of each component.",
 )
 def command(as_json: bool) -> None:
-    """Show versions, devices, engines and weights, and whether each engine runs."""
+    """Show versions, devices, weights, and whether each engine runs.
+
+    Exit status: 0 all weights and engines work, 1 one of them does not.
+    """
     from .._util.environment import components, versions
     from ..errors import XraySegError
     from ..models.engines.devices import devices
@@ -38,16 +41,16 @@ def command(as_json: bool) -> None:
     else:
         for title in ("versions", "devices"):
             rows = [[key, str(value)] for key, value in facts[title].items()]
-            console.table(title, ["what", "which"], rows)
+            console.table(title, ["name", "value"], rows)
         for name, entries in facts["weights"].items():
             rows = [[key, str(value)] for key, value in entries.items()]
-            console.table(f"weights {name}", ["what", "which"], rows)
+            console.table(f"weights {name}", ["name", "value"], rows)
     if broken or not facts["weights"]:
         raise click.exceptions.Exit(1)
 
 
 def _engines(model: Any) -> dict[str, str]:
-    """Each engine's state, found by running it on an empty grid."""
+    """Run each engine on an empty grid and describe its state."""
     import numpy as np
 
     from ..models.engines import ENGINES, open_engine
@@ -58,6 +61,6 @@ def _engines(model: Any) -> dict[str, str]:
             engine = open_engine(model, name)
             engine.predict(np.zeros((1, model.size, model.size), np.float32))
             states[name] = f"runs in {engine.precision} on {engine.device}"
-        except Exception as error:  # noqa: BLE001 - whatever is broken, the doctor says it
+        except Exception as error:  # noqa: BLE001 - any failure is reported
             states[f"{name} error"] = str(error)
     return states

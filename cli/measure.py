@@ -1,4 +1,4 @@
-"""``xrayseg measure``"""
+"""The command ``xrayseg measure``."""
 
 from __future__ import annotations
 
@@ -16,27 +16,33 @@ from .options import listed, positive
 @click.option(
     "--images",
     type=click.Path(path_type=Path, exists=True),
-    help="Folder of the radiographs, for grey levels; each is named as its label map.",
+    help="Folder of the radiographs, for grey levels. A radiograph has the name of its label map.",
 )
-@click.option("--spacing", type=positive, metavar="MM", help="Distance of pixel centres in mm.")
+@click.option(
+    "--spacing",
+    type=positive,
+    metavar="MM",
+    help="Pixel spacing in mm.  [default: from the label map, else from the radiograph]",
+)
 @click.option(
     "--out",
     "-o",
     type=click.Path(path_type=Path, allow_dash=True),
     default="-",
     show_default=True,
-    help="A .csv or .parquet file, or - for standard output.",
+    help="Output file, .csv or .parquet; - for standard output.",
 )
 def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, out: Path) -> None:
     """Measure existing label maps.
 
-    MASKS are TIFF or PNG files, folders (read at any depth), glob patterns, or - for a list of
-    these on standard input. They hold label maps as `xrayseg batch` writes them to labels/, with
-    or without laterality. The spacing is that of --spacing, else of a TIFF's resolution, else of
+    MASKS are label maps: TIFF or PNG files, folders (read at any depth), glob patterns, or - for a
+    list of these on standard input. They have the labels that `xrayseg batch` writes, with or
+    without --sides. The pixel spacing is that of --spacing, else of the TIFF's resolution, else of
     the radiograph.
 
-    Writes the columns of results.csv, a row per label map. Exit status: 0 all measured, 1 some
-    failed (each named with its reason), 2 wrong usage.
+    Writes the columns of results.csv with one row per label map.
+
+    Exit status: 0 all measured, 1 some failed (each named with its reason), 2 wrong usage.
     """
     from ..batch.inputs import find_files, find_inputs
     from ..batch.measure import measure_files
@@ -47,7 +53,9 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
 
     suffix = out.suffix.lower()
     if str(out) != "-" and suffix not in (".csv", ".parquet"):
-        raise click.UsageError(f"--out {out}: give a name that ends in .csv or .parquet, or -")
+        raise click.UsageError(
+            f"--out {out}: unknown format; give a name that ends in .csv or .parquet, or -"
+        )
     if suffix == ".parquet":
         require_parquet()
     radiographs = None
@@ -67,8 +75,8 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
                 console.failure(row["error"])
             yield row
 
-    found = measure_files(find_files(listed(masks)), images=radiographs, spacing=spacing)
-    rows = report_failures(found)
+    measured = measure_files(find_files(listed(masks)), images=radiographs, spacing=spacing)
+    rows = report_failures(measured)
     try:
         if str(out) == "-":
             with click.open_file("-", "w", encoding="utf-8", errors="surrogateescape") as file:

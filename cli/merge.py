@@ -1,4 +1,4 @@
-"""``xrayseg merge``"""
+"""The command ``xrayseg merge``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ import click
     metavar="FOLDER...",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
 )
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="[FOLDER, where there is one]")
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Output folder; required for several FOLDERs.  [default: FOLDER]",
+)
 @click.option(
     "--adopt", is_flag=True, help="Replace files in the output folder that no run has written."
 )
 def command(folders: tuple[Path, ...], out: Path | None, adopt: bool) -> None:
-    """Bring together what `xrayseg batch --shard I/N` left in one or several output folders.
+    """Merge the shards that `xrayseg batch --shard I/N` wrote to one or several folders.
 
-    Writes what a run without shards leaves: results.csv in its order, report.html and the like,
-    run.json, and, where OUT is another folder, copies the masks into it. A later
-    `xrayseg batch --out OUT` keeps what the shards did.
+    Writes the files of a run without shards: results.csv in the order of the inputs, report.html,
+    run.json and the others. If OUT is another folder, the masks are copied into it. A later
+    `xrayseg batch --out OUT` keeps the outputs of the shards.
 
     Exit status: 0 all inputs of all shards done, 1 shards are missing or inputs failed,
     2 wrong usage.
@@ -33,7 +38,7 @@ def command(folders: tuple[Path, ...], out: Path | None, adopt: bool) -> None:
     from . import console
 
     if out is None and len(folders) > 1:
-        raise click.UsageError("several folders: give the one to merge them into as --out")
+        raise click.UsageError("several folders: give the folder to merge them into as --out")
     out = out or folders[0]
     merged = merge(folders, out, adopt=adopt)
     for index in merged.missing:

@@ -1,4 +1,4 @@
-"""Tables of scores, for ``xrayseg evaluate`` and ``xrayseg train``."""
+"""Print tables of scores, for ``xrayseg evaluate`` and ``xrayseg train``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from . import console
 
-#: Number of cases in the table of the lowest Dice.
+#: Number of cases in the table of cases with the lowest Dice.
 _WORST = 5
 
 
@@ -23,7 +23,7 @@ def show(metrics: dict[str, Any]) -> None:
 
 
 def _print_notes(metrics: dict[str, Any]) -> None:
-    """Say which scores are too high or leave cases out."""
+    """Name the scores that are too high or leave cases out."""
     count = len(metrics["cases"])
     if metrics["trained_on"]:
         console.say(

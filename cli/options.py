@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Option types and options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 
 import click
 
-from ..models.model_folder import WEIGHTS_VARIABLE
+from ..models.model_folder import DEFAULT_WEIGHTS, WEIGHTS_VARIABLE
 from ..outputs import KINDS
 
 
 def shape(value: str) -> tuple[int, int]:
-    """Turn ``2048x2048`` into (2048, 2048)."""
+    """Parse ``HxW``: ``2048x2048`` is (2048, 2048)."""
     height, _, width = value.lower().partition("x")
     if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
         raise click.BadParameter(f"{value!r}: give height x width in pixels, such as 2048x2048")
@@ -22,7 +22,7 @@ def shape(value: str) -> tuple[int, int]:
 
 
 def shard(value: str) -> tuple[int, int]:
-    """Turn ``2/8`` into (2, 8)."""
+    """Parse ``I/N``: ``2/8`` is (2, 8)."""
     index, _, count = value.partition("/")
     if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
         raise click.BadParameter(f"{value!r}: give I/N with I from 1 to N, such as 2/8")
@@ -30,7 +30,7 @@ def shard(value: str) -> tuple[int, int]:
 
 
 def positive(value: str) -> float:
-    """Turn ``0.175`` into 0.175; nan and inf are refused."""
+    """Parse a finite number above 0."""
     try:
         number = float(value)
     except ValueError:
@@ -41,7 +41,7 @@ def positive(value: str) -> float:
 
 
 def kinds(value: str) -> tuple[str, ...]:
-    """Turn ``labels,overlay`` into a tuple."""
+    """Parse a list of output kinds: ``labels,overlay`` is (``labels``, ``overlay``)."""
     words = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
     if not words or any(word not in KINDS for word in words):
         raise click.BadParameter(f"{value!r}: choose from {', '.join(KINDS)}, with commas between")
@@ -49,11 +49,11 @@ def kinds(value: str) -> tuple[str, ...]:
 
 
 def listed(inputs: Iterable[str]) -> list[str]:
-    """The names given, with the lines of standard input in the place of each ``-``."""
+    """Replace each ``-`` in a list of inputs by the lines of standard input."""
     names: list[str] = []
     for name in inputs:
         if name == "-":
-            # As bytes, where there are any: a name need not be text in any encoding.
+            # Read bytes where possible: file names need not be valid text.
             lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
             names += [line.rstrip("\r\n") for line in lines if line.strip()]
         else:
@@ -64,25 +64,37 @@ def listed(inputs: Iterable[str]) -> list[str]:
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:
-    """``--weights``, ``--engine``, ``--precision`` and ``--device``, as in the library."""
+    """Add ``--weights``, ``--engine``, ``--precision`` and ``--device`` to a command."""
     from ..models.engines import ENGINES, PRECISIONS
 
     for option in (
-        click.option("--device", default="auto", help="auto, cpu, gpu or gpu:N.", metavar="NAME"),
         click.option(
-            "--precision", type=click.Choice(PRECISIONS), default="auto", help="What to compute in."
+            "--device",
+            default="auto",
+            show_default=True,
+            metavar="NAME",
+            help="Device of the engine: auto, cpu, gpu or gpu:N.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(PRECISIONS),
+            default="auto",
+            show_default=True,
+            help="Precision of the computation.",
         ),
         click.option(
             "--engine",
             type=click.Choice(ENGINES),
             default="auto",
-            help="TensorFlow or LiteRT; auto takes TensorFlow on a GPU, LiteRT on a CPU.",
+            show_default=True,
+            help="Inference engine: auto uses TensorFlow on a GPU and LiteRT on a CPU.",
         ),
         click.option(
             "--weights",
             metavar="NAME|DIR",
             envvar=WEIGHTS_VARIABLE,
-            help="Shipped weights or a model folder.",
+            show_envvar=True,
+            help=f"Name of shipped weights, or a model folder.  [default: {DEFAULT_WEIGHTS}]",
         ),
     ):
         command = option(command)

@@ -8,9 +8,7 @@ import click
 
 
 @click.command()
-@click.option(
-    "--out", "-o", type=click.Path(path_type=Path), required=True, help="Folder to write to."
-)
+@click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @click.option(
     "--count", type=click.IntRange(1), default=8, show_default=True, help="Number of phantoms."
 )
@@ -22,7 +20,7 @@ import click
     help="Seed of the first phantom.",
 )
 def command(out: Path, count: int, seed: int) -> None:
-    """Write synthetic radiographs (phantoms) with reference masks.
+    """Make synthetic radiographs (phantoms) with reference masks.
 
     OUT/images holds JSRT-format files (2048 x 2048, 12 bits, big-endian), OUT/scr their masks in
     the layout of the SCR database. The same seed gives the same files.

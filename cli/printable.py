@@ -1,10 +1,10 @@
-"""Names of files as they can be shown: they may hold anything but a slash and a null."""
+"""Text that is safe to print: file names may contain line breaks and control characters."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """Line breaks, terminal commands and bytes that are no text, written as escapes."""
+    """Escape line breaks, control characters and bytes that are not valid text."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,4 +1,4 @@
-"""``xrayseg train``: train a network on radiographs with masks."""
+"""The command ``xrayseg train``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def _read_fold(
     match = re.fullmatch(r"(\d+)/(\d+)", value)
     fold, folds = map(int, match.groups()) if match else (0, 0)
     if folds < 2 or not 1 <= fold <= folds:
-        raise click.BadParameter(f"{value!r} is not a fold such as 1/5")
+        raise click.BadParameter(
+            f"{value!r}: give K/N with K from 1 to N and N at least 2, such as 1/5"
+        )
     return fold, folds
 
 
@@ -43,10 +45,13 @@ def _read_fold(
     "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
 )
 @click.option(
-    "--masks", type=click.Path(path_type=Path), required=True, help="Folder of SCR masks."
+    "--masks",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of reference masks in the layout of the SCR database.",
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Run folder.")
-@click.option("--name", help="Name of the weights. [name of the run folder]")
+@click.option("--name", help="Name of the weights.  [default: name of the run folder]")
 @click.option(
     "--recipe",
     type=click.Choice(list(TRAINING_CONFIGS)),
@@ -59,33 +64,46 @@ def _read_fold(
     "--arch",
     "network",
     type=click.Choice(list(FILTERS)),
-    help="Network. [that of --init, or inverted-net]",
+    help="Network.  [default: that of --init, or inverted-net]",
 )
-@click.option("--size", type=click.IntRange(8), help="Side of the grid. [that of --init, or 128]")
-@click.option("--epochs", type=click.IntRange(1), help="Largest number of epochs. [50; paper 1000]")
-@click.option("--batch-size", type=click.IntRange(1), help="Cases per step. [4; paper 32]")
-@click.option("--learning-rate", type=positive, metavar="NUMBER", help="[0.0007; paper 1]")
+@click.option(
+    "--size",
+    type=click.IntRange(8),
+    help="Side of the network's input grid in pixels.  [default: that of --init, or 128]",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Largest number of epochs.  [default: 50; paper 1000]"
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Number of cases per step.  [default: 4; paper 32]"
+)
+@click.option(
+    "--learning-rate",
+    type=positive,
+    metavar="NUMBER",
+    help="Learning rate.  [default: 0.0007; paper 1]",
+)
 @click.option(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
     metavar="SHARE",
-    help="Share of features dropped. [0.1; unet 0.5]",
+    help="Fraction of features dropped.  [default: 0.1; unet 0.5]",
 )
 @click.option(
     "--phantoms",
     type=click.IntRange(0, PHANTOM_POOL),
-    help="Synthetic cases mixed into each epoch. [16; paper 0]",
+    help="Number of synthetic cases mixed into each epoch.  [default: 16; paper 0]",
 )
 @click.option(
     "--patience",
     type=click.IntRange(1),
     help="Stop after this many epochs without a higher validation accuracy, and use the best "
-    "epoch's weights. [never; paper 100]",
+    "epoch's weights.  [default: never; paper 100]",
 )
 @click.option(
     "--precision",
     type=click.Choice(_PRECISIONS),
-    help="Precision of the computation. [auto; paper float32]",
+    help="Precision of the computation.  [default: auto; paper float32]",
 )
 @click.option(
     "--seed",
@@ -95,16 +113,26 @@ def _read_fold(
     help="Seed of the split, weights, dropout, order and augmentation.",
 )
 @click.option(
-    "--fold", metavar="K/N", callback=_read_fold, help="Cross-validate: hold out fold K of N."
+    "--fold",
+    metavar="K/N",
+    callback=_read_fold,
+    help="Fold of a cross-validation: hold out fold K of N for validation.",
 )
-@click.option("--init", metavar="NAME|DIR", help="Initial weights. [random]")
 @click.option(
-    "--spacing", type=positive, metavar="MM", help="mm between mask pixels, for distances."
+    "--init",
+    metavar="NAME|DIR",
+    help="Initial weights: a shipped name or a model folder.  [default: random]",
+)
+@click.option(
+    "--spacing",
+    type=positive,
+    metavar="MM",
+    help="Pixel spacing of the masks in mm, for distances.",
 )
 @click.option(
     "--devices",
     type=click.IntRange(1),
-    help="Number of GPUs that share each batch, with JAX. [1, without JAX]",
+    help="Number of GPUs that share each batch, with JAX.  [default: 1, without JAX]",
 )
 @click.option(
     "--host",
@@ -120,7 +148,9 @@ def _read_fold(
 )
 @click.option("--resume", is_flag=True, help="Continue from the last complete epoch in --out.")
 @click.option(
-    "--finish", is_flag=True, help="Train no more: export and score what --out has so far."
+    "--finish",
+    is_flag=True,
+    help="Stop training: export and score the network that --out has so far.",
 )
 def command(
     images: Path,
@@ -138,11 +168,11 @@ def command(
     finish: bool,
     **changes: Any,
 ) -> None:
-    """Train a network on radiographs with masks in the layout of SCR.
+    """Train a network on radiographs with reference masks in the layout of the SCR database.
 
     A ninth of the cases, chosen by the seed, is held out for validation. The run folder holds a
-    checkpoint and a history of the epochs, and at the end curves, examples, a table and
-    OUT/model, for `xrayseg batch --weights OUT/model`.
+    checkpoint and the history of the epochs; at the end also learning curves, examples, a table
+    of scores, and OUT/model for `xrayseg batch --weights OUT/model`.
     """
     from ..training.run import train
     from .metrics import show
@@ -169,7 +199,7 @@ def command(
     if result is None:  # the first host reports
         return
     if result.seen_before:
-        console.doubt(
+        console.warning(
             f"{len(result.seen_before)} of the cases held out were used to train {config.init}: "
             "their scores are too high. Start from it with the same --seed and --recipe, or hold "
             "out other cases."

@@ -1,4 +1,4 @@
-"""``xrayseg unpack``"""
+"""The command ``xrayseg unpack``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import click
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Output folder.")
 def command(shards: tuple[Path, ...], out: Path) -> None:
-    """Turn what `xrayseg batch --output-format parquet` wrote into files and results.csv.
+    """Convert the output of `xrayseg batch --output-format parquet` to files and results.csv.
 
-    SHARD is a part-*.parquet, or a folder of them. The files are those that the batch would have
-    written without that option, byte for byte.
+    SHARD is a part-*.parquet file, or a folder of these. The files have the same bytes as those of
+    a batch without that option.
     """
     from ..batch.unpack import unpack
     from . import console

@@ -1,4 +1,4 @@
-"""``xrayseg verify``"""
+"""The command ``xrayseg verify``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import click
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="What was found as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def command(out: Path, as_json: bool) -> None:
-    """Check the outputs of `xrayseg batch` against its records.
+    """Check the outputs of `xrayseg batch` against the journal of the run.
 
-    OUT is an output folder. Every file that a run recorded is there with its SHA-256, there are no
-    others among them, the run came to its end, and run.json and results.csv belong to it. Nothing
-    is changed.
+    OUT is an output folder. The check passes if every recorded file exists with the recorded
+    SHA-256, there are no other files among them, the run was finished, and run.json and
+    results.csv belong to it. Nothing is changed.
 
-    Exit status: 0 all is as recorded, 1 it is not (each file named with what is wrong).
+    Exit status: 0 all files are as recorded, 1 some are not (each named with what is wrong).
     """
     from ..batch.verify import verify
     from . import console
@@ -32,9 +32,11 @@ def command(out: Path, as_json: bool) -> None:
     if not as_json:
         console.say(
             f"{found.files} files of {found.images} images checked, "
-            f"{len(found.problems)} problems; {found.failed} inputs failed when they were run"
+            f"{len(found.problems)} problems; {found.failed} inputs failed in the run"
         )
         if found.earlier:
-            console.say(f"{found.earlier} of the files are of earlier runs with other settings")
+            console.say(
+                f"{found.earlier} of the files were written by earlier runs with other settings"
+            )
     if found.problems:
         raise click.exceptions.Exit(1)

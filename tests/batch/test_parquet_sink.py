@@ -60,7 +60,7 @@ def whole(films, tmp_path):
 
 
 def test_unpacked_parts_are_the_folder_form(films, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_sink, "_ROWS", 4)
+    monkeypatch.setattr(parquet_sink, "_MAX_ROWS", 4)
     out = tmp_path / "packed"
     assert pack(films, out) == (8, 0, 1)
     assert (out / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()

@@ -1,4 +1,4 @@
-"""report.html: what it is made of, and what a browser makes of it."""
+"""report.html: its contents, and its behaviour in a browser (Chromium, if installed)."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from xray_seg.batch.report import remarks_of, write_report
+from xray_seg.batch.report import warnings_and_notes, write_report
 from xray_seg.batch.report.fragment import SIDE, make_fragment, outline
 from xray_seg.batch.report.histogram import Distributions
 from xray_seg.cli import main
@@ -21,11 +21,11 @@ from xray_seg.outputs import MaskSet
 from xray_seg.radiograph import Radiograph
 
 CHROMIUM = "/usr/bin/chromium"
-EVIL = "<img src=x onerror=alert(1)>"
+UNTRUSTED = "<img src=x onerror=alert(1)>"
 
 
 def areas(path: str) -> float:
-    """Area within an SVG path of straight lines, holes taken off."""
+    """The area within an SVG path of straight lines, without holes."""
     total = 0.0
     for ring in filter(None, path.split("Z")):
         x, y = np.array([p.split() for p in re.split("[ML]", ring) if p], float).T
@@ -48,11 +48,11 @@ def test_an_outline_leaves_out_holes():
     assert outline(labels, 1) == ""
 
 
-def test_a_fragment_shows_the_film_bones_bright():
+def test_a_fragment_shows_bones_bright():
     phantom = make_phantom(1, 512)
     labels = phantom_labels(phantom)
-    film = Radiograph(1 - phantom.radiograph, inverted=True)
-    made = make_fragment(MaskSet(film, labels, np.zeros((2, 2, 4), np.float32)))
+    radiograph = Radiograph(1 - phantom.radiograph, inverted=True)
+    made = make_fragment(MaskSet(radiograph, labels, np.zeros((2, 2, 4), np.float32)))
     shown = imagecodecs.jpeg_decode(base64.b64decode(made["jpeg"]))
     assert made["size"] == [SIDE, SIDE]
     small = phantom.radiograph[:: 512 // 128, :: 512 // 128]
@@ -67,35 +67,37 @@ def row(name, **cells):
 
 
 def embedded(page: str) -> list:
-    found = re.findall(r'<script type="application/json" class="films">(.*?)</script>', page, re.S)
-    return [film for piece in found for film in json.loads(piece)]
+    found = re.findall(
+        r'<script type="application/json" class="radiographs">(.*?)</script>', page, re.S
+    )
+    return [entry for chunk in found for entry in json.loads(chunk)]
 
 
-def test_names_and_errors_stay_text(tmp_path):
+def test_names_and_errors_are_escaped(tmp_path):
     rows = [
-        (EVIL, row(EVIL, notes=f"{EVIL}; </script><script>alert(2)</script>")),
-        ("b", {"input": "\udce9", "status": "failed", "error": f"\udce9 {EVIL}"}),
+        (UNTRUSTED, row(UNTRUSTED, notes=f"{UNTRUSTED}; </script><script>alert(2)</script>")),
+        ("b", {"input": "\udce9", "status": "failed", "error": f"\udce9 {UNTRUSTED}"}),
     ]
     write_report(tmp_path / "report.html", lambda: iter(rows), tmp_path)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert EVIL not in page
+    assert UNTRUSTED not in page
     assert "alert(2)</script>" not in page
-    films = embedded(page)
-    assert films[0]["name"] == EVIL
-    assert films[1]["error"].endswith(EVIL)
+    entries = embedded(page)
+    assert entries[0]["name"] == UNTRUSTED
+    assert entries[1]["error"].endswith(UNTRUSTED)
     again = tmp_path / "again.html"
     write_report(again, lambda: iter(rows), tmp_path)
     assert again.read_text("utf-8") == page
 
 
-def test_a_large_run_keeps_the_worst(tmp_path, monkeypatch):
-    monkeypatch.setattr("xray_seg.batch.report.MOST", 3)
+def test_the_page_of_a_large_run_has_the_lowest_quality(tmp_path, monkeypatch):
+    monkeypatch.setattr("xray_seg.batch.report.MAX_RADIOGRAPHS", 3)
     rows = [(str(n), row(str(n), quality=n / 10)) for n in range(8)]
     rows.append(("x", {"input": "x", "status": "failed", "error": "bad"}))
     write_report(tmp_path / "r.html", lambda: iter(rows), tmp_path)
     page = (tmp_path / "r.html").read_text("utf-8")
-    assert {film["name"] for film in embedded(page)} == {"0", "1", "x"}
-    assert "6 more films" in page
+    assert {entry["name"] for entry in embedded(page)} == {"0", "1", "x"}
+    assert "6 more radiographs" in page
 
 
 def test_histograms_count_every_value():
@@ -108,26 +110,26 @@ def test_histograms_count_every_value():
     assert len([bar for bar in only.bars if bar[1]]) == 9
 
 
-def test_doubts_are_flags_and_notes():
-    assert remarks_of({"warnings": "a; b", "notes": "c"}) == ["a", "b", "c"]
-    assert remarks_of({"warnings": "", "notes": None}) == []
+def test_warnings_are_listed_with_notes():
+    assert warnings_and_notes({"warnings": "a; b", "notes": "c"}) == ["a", "b", "c"]
+    assert warnings_and_notes({"warnings": "", "notes": None}) == []
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """A run over phantoms, sound and not."""
+    """The output folder of a batch with phantoms, a noise image and a truncated file."""
     folder = tmp_path_factory.mktemp("report")
-    films = folder / "films"
-    films.mkdir()
+    inputs = folder / "inputs"
+    inputs.mkdir()
     for seed in range(4):
         pixels = (make_phantom(seed, 256).radiograph * 255).astype(np.uint8)
-        (films / f"sound{seed}.png").write_bytes(imagecodecs.png_encode(pixels))
-    static = np.random.default_rng(0).integers(0, 255, (200, 200)).astype(np.uint8)
-    (films / "static.png").write_bytes(imagecodecs.png_encode(static))
-    (films / f"{EVIL}.png").write_bytes((films / "sound0.png").read_bytes())
-    (films / "torn.png").write_bytes((films / "sound0.png").read_bytes()[:500])
+        (inputs / f"phantom{seed}.png").write_bytes(imagecodecs.png_encode(pixels))
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200)).astype(np.uint8)
+    (inputs / "white_noise.png").write_bytes(imagecodecs.png_encode(noise))
+    (inputs / f"{UNTRUSTED}.png").write_bytes((inputs / "phantom0.png").read_bytes())
+    (inputs / "truncated.png").write_bytes((inputs / "phantom0.png").read_bytes()[:500])
     with pytest.raises(SystemExit) as stop:
-        main(["batch", str(films), "-o", str(folder / "out"), "-q"])
+        main(["batch", str(inputs), "-o", str(folder / "out"), "-q"])
     assert stop.value.code == 1
     return folder / "out"
 
@@ -136,32 +138,34 @@ def test_a_resumed_run_keeps_the_pictures(finished):
     page = finished / "report.html"
     before = page.read_bytes()
     with pytest.raises(SystemExit):
-        main(["batch", str(finished.parent / "films"), "-o", str(finished), "-q"])
+        main(["batch", str(finished.parent / "inputs"), "-o", str(finished), "-q"])
     assert page.read_bytes() == before
-    films = embedded(before.decode())
-    assert [film["name"].split("/")[-1] for film in films if "picture" not in film] == ["torn.png"]
+    entries = embedded(before.decode())
+    assert [entry["name"].split("/")[-1] for entry in entries if "picture" not in entry] == [
+        "truncated.png"
+    ]
 
 
-def test_no_report_leaves_none(finished, tmp_path):
+def test_no_report_writes_neither_page_nor_fragments(finished, tmp_path):
     with pytest.raises(SystemExit):
-        main(["batch", str(finished.parent / "films"), "-o", str(tmp_path), "-q", "--no-report"])
+        main(["batch", str(finished.parent / "inputs"), "-o", str(tmp_path), "-q", "--no-report"])
     assert not (tmp_path / "report.html").exists()
     assert not (tmp_path / ".xrayseg" / "report").exists()
 
 
-def test_a_film_that_now_fails_leaves_no_picture(tmp_path, monkeypatch):
-    """Also where the output folder is given as a relative path."""
+def test_the_picture_of_an_input_that_fails_now_is_removed(tmp_path, monkeypatch):
+    """Also with a relative path as the output folder."""
     monkeypatch.chdir(tmp_path)
-    film = Path("film.png")
+    image = Path("radiograph.png")
     pixels = (make_phantom(0, 128).radiograph * 255).astype(np.uint8)
-    film.write_bytes(imagecodecs.png_encode(pixels))
-    left = []
+    image.write_bytes(imagecodecs.png_encode(pixels))
+    fragments = []
     for _ in range(2):
         with pytest.raises(SystemExit):
-            main(["batch", "film.png", "-o", "out", "-q"])
-        left.append(sorted(path.name for path in Path("out/.xrayseg/report").iterdir()))
-        film.write_bytes(film.read_bytes()[:300])
-    assert left == [["film.json"], []]
+            main(["batch", "radiograph.png", "-o", "out", "-q"])
+        fragments.append(sorted(path.name for path in Path("out/.xrayseg/report").iterdir()))
+        image.write_bytes(image.read_bytes()[:300])
+    assert fragments == [["radiograph.json"], []]
 
 
 @pytest.fixture(scope="module")
@@ -181,16 +185,16 @@ def browser():
 def page(browser, finished):
     context = browser.new_context(viewport={"width": 1000, "height": 800})
     page = context.new_page()
-    said, asked = [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: asked.append(request.url))
+    messages, requests = [], []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: requests.append(request.url))
     page.goto((finished / "report.html").as_uri())
     yield page
     context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [
+    assert messages == []
+    assert [url for url in requests if not url.startswith("data:")] == [
         (finished / "report.html").as_uri()
     ]
 
@@ -203,64 +207,64 @@ def names(page) -> list[str]:
 
 @pytest.mark.browser
 def test_it_sorts(page):
-    assert names(page)[:2] == ["torn.png", "static.png"]
+    assert names(page)[:2] == ["truncated.png", "white_noise.png"]
     page.select_option("#sort", "name")
     assert names(page) == sorted(names(page))
-    page.select_option("#sort", "-bad")
-    assert names(page)[-1] == "torn.png"
+    page.select_option("#sort", "-review_rank")
+    assert names(page)[-1] == "truncated.png"
 
 
 @pytest.mark.browser
 def test_it_filters(page):
-    page.fill("#find", "SOUND")
-    assert sorted(names(page)) == [f"sound{n}.png" for n in range(4)]
+    page.fill("#find", "PHANTOM")
+    assert sorted(names(page)) == [f"phantom{n}.png" for n in range(4)]
     page.fill("#find", "")
     page.click(".chip[data-status=failed]")
-    assert names(page) == ["torn.png"]
+    assert names(page) == ["truncated.png"]
     page.click(".chip[data-status=failed]")
-    page.click('.chip[data-doubt="not a frontal chest radiograph?"]')
-    assert names(page) == ["static.png"]
-    assert page.inner_text("#shown") == "1 of 7 films"
+    page.click('.chip[data-warning="not a frontal chest film?"]')
+    assert names(page) == ["white_noise.png"]
+    assert page.inner_text("#shown") == "1 of 7 radiographs"
 
 
 @pytest.mark.browser
-def test_it_shows_a_film_large_with_switches_and_keys(page):
+def test_it_enlarges_a_radiograph_with_organ_switches_and_keys(page):
     page.select_option("#sort", "name")
     page.focus(".card:nth-child(2)")
     page.keyboard.press("Enter")
-    assert page.inner_text("#film-name").endswith("sound0.png")
+    assert page.inner_text("#radiograph-name").endswith("phantom0.png")
     heart = page.locator("#large path.heart")
     assert heart.is_visible()
     page.keyboard.press("2")
     assert not heart.is_visible()
-    assert not page.is_checked("#film input[value=heart]")
-    page.check("#film input[value=heart]")
+    assert not page.is_checked("#radiograph input[value=heart]")
+    page.check("#radiograph input[value=heart]")
     assert heart.is_visible()
     page.keyboard.press("0")
     assert not heart.is_visible()
     page.keyboard.press("ArrowRight")
-    assert page.inner_text("#film-name").endswith("sound1.png")
+    assert page.inner_text("#radiograph-name").endswith("phantom1.png")
     assert "cardiothoracic ratio" in page.inner_text("#cells")
     page.keyboard.press("Escape")
-    assert not page.locator("#film").is_visible()
+    assert not page.locator("#radiograph").is_visible()
 
 
 @pytest.mark.browser
-def test_it_is_dark_where_that_is_preferred(page):
-    ground = "getComputedStyle(document.body).backgroundColor"
-    light = page.evaluate(ground)
+def test_it_follows_the_preferred_colour_scheme(page):
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
     page.emulate_media(color_scheme="dark")
-    dark = page.evaluate(ground)
+    dark = page.evaluate(background)
     assert light != dark
     page.click("#theme")
-    assert page.evaluate(ground) == light
+    assert page.evaluate(background) == light
 
 
 @pytest.mark.browser
-def test_nothing_is_wider_than_a_phone(page):
+def test_it_fits_a_phone(page):
     page.set_viewport_size({"width": 360, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.click(".card:nth-child(2)")
-    box = page.locator("#film").bounding_box()
+    box = page.locator("#radiograph").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 360

@@ -289,7 +289,7 @@ def test_what_pydicom_ships_gets_a_seg_or_a_reason(tmp_path, path):
     try:
         made = written(tmp_path, path, labels=labels)
     except OutputError as error:
-        assert "the header has no " in str(error)  # noqa: PT017 - either is right
+        assert "the film's header has no " in str(error)  # noqa: PT017 - either is right
         return
     check(made, path, labels=labels)
 
@@ -297,7 +297,7 @@ def test_what_pydicom_ships_gets_a_seg_or_a_reason(tmp_path, path):
 def test_beside_other_kinds_a_film_that_is_no_dicom_has_a_note(tmp_path):
     made = save_outputs(tmp_path, "x", ["labels", "dicom-seg"], ".tif", segmentation(LABELS))
     assert made.paths == [tmp_path / "labels" / "x.tif"]
-    assert made.notes == ("no dicom-seg: the radiograph is not a DICOM file",)
+    assert made.notes == ("no dicom-seg: the film is not a DICOM file",)
 
 
 def test_alone_it_is_an_error(tmp_path):

@@ -84,7 +84,7 @@ def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, c
     ]
     assert results(out)["guide.pdf"]["status"] == "failed"
     assert results(out)["b.dcm"]["notes"] == ""
-    assert "no dicom-seg: the radiograph is not a DICOM file" in results(out)["a.png"]["notes"]
+    assert "no dicom-seg: the film is not a DICOM file" in results(out)["a.png"]["notes"]
     facts = json.loads((out / "run.json").read_text())
     assert facts["settings"]["sides"] is sides
     capfd.readouterr()

@@ -12,11 +12,13 @@ from ..radiograph import Radiograph
 from .calibration import Calibration, load_calibration
 from .features import QualityFeatures, extract_features
 
+# Texts of warnings. results.csv has them in its column ``warnings``; it is an interface, and its
+# values do not change.
 SWAPPED = "left and right swapped?"
 CUT = "organ cut by the border"
 INVERTED = "image may be inverted"
 ROTATED = "image may be rotated"
-NOT_A_CHEST = "not a frontal chest radiograph?"
+NOT_A_CHEST = "not a frontal chest film?"
 
 
 @dataclass(frozen=True)

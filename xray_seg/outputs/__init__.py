@@ -1,7 +1,7 @@
 """Output formats of masks.
 
-Each format is an ``Encoder``: options in, then the masks of a radiograph to named bytes. Where the
-bytes go, to a folder or into tables, is decided elsewhere (``batch.results``).
+Each format is an ``Encoder``, which encodes the masks of one radiograph as named bytes. Sinks
+(``batch.results``) write these to a folder or to Parquet files.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ _FOLDERS = {
 }
 #: Kinds of output that ``--save`` can name.
 KINDS = tuple(_FOLDERS)
-#: Folders of the kinds within the output folder.
+#: Their folders within the output folder.
 FOLDERS = tuple(_FOLDERS.values())
-#: Names, without suffix, of files that hold the outputs of all images of a run.
+#: Names, without suffix, of the files that combine the outputs of all images of a run.
 MERGED_FILES = ("coco", "chexmask")
 
 
@@ -68,15 +68,15 @@ def make_encoders(
     scheme: LabelScheme = ORGAN_LABELS,
     show_ratio: bool = False,
 ) -> dict[str, Encoder]:
-    """The encoders of some kinds of output, by kind.
+    """Make the encoders of some kinds of output, by kind.
 
     Args:
         kinds: some of KINDS.
-        suffix: of label maps and organ masks, ``.tif`` or ``.png``.
-        scheme: the labels to use.
-        show_ratio: draw the cardiothoracic ratio on overlays.
+        suffix: file suffix of label maps and organ masks, ``.tif`` or ``.png``.
+        scheme: the label scheme of the outputs.
+        show_ratio: whether overlays show the cardiothoracic ratio.
     """
-    makers: dict[str, Callable[[], Encoder]] = {
+    factories: dict[str, Callable[[], Encoder]] = {
         "labels": lambda: LabelMapEncoder(suffix, scheme),
         "organs": lambda: OrganMaskEncoder(suffix, scheme),
         "overlay": lambda: OverlayEncoder(scheme, show_ratio),
@@ -86,14 +86,14 @@ def make_encoders(
         "chexmask": CheXmaskEncoder,
         "dicom-seg": lambda: DicomSegEncoder(scheme),
     }
-    return {kind: makers[kind]() for kind in kinds}
+    return {kind: factories[kind]() for kind in kinds}
 
 
 def check_kinds(kinds: Sequence[str]) -> None:
-    """Check, before the first radiograph, that some kinds of output can be written at all.
+    """Check that the libraries for some kinds of output are installed.
 
     Raises:
-        OutputError: an extra is not installed.
+        OutputError: an optional dependency is not installed.
     """
     if "dicom-seg" in kinds and not is_available():
         raise OutputError("--save dicom-seg: needs highdicom: pip install 'xray-seg[dicom-seg]'")
@@ -102,16 +102,16 @@ def check_kinds(kinds: Sequence[str]) -> None:
 def encode_all(encoders: dict[str, Encoder], key: str, masks: MaskSet) -> Encoded:
     """Encode the masks of one radiograph in several formats.
 
-    A format that cannot hold the masks becomes a note. For instance, radiographs that are not
-    DICOM files get label maps, and a note instead of a DICOM SEG.
+    A format that cannot hold the masks becomes a note: a PNG file, for instance, gets a label map,
+    and a note instead of a DICOM SEG.
 
     Args:
-        encoders: by kind.
+        encoders: encoders by kind.
         key: the input's name in the output folder, a relative path without suffix.
         masks: the masks.
 
     Raises:
-        OutputError: no format can hold them.
+        OutputError: none of the formats can hold the masks.
     """
     files: list[OutputFile] = []
     notes: list[str] = []
@@ -132,15 +132,15 @@ def merge_outputs(
     scheme: LabelScheme,
     outputs: Callable[[], Iterable[Sequence[str]]],
 ) -> list[Path]:
-    """Write one file for all images of a run: coco.json, chexmask.csv.
+    """Combine the outputs of all images of a run: coco.json, chexmask.csv.
 
     Args:
         folder: the output folder.
-        run_suffix: of a shard's files, put after the names; empty for a whole run.
+        run_suffix: put after the file names, ``-1-of-4`` for a shard; empty for a whole run.
         kinds: the run's kinds of output.
         scheme: the run's labels.
-        outputs: called once for each file to write; gives the output files of each image,
-            relative to the output folder, in the images' order.
+        outputs: called once for each file to write; returns the output files of each image,
+            relative to the output folder, in the order of the images.
 
     Returns:
         The files written.
@@ -170,14 +170,14 @@ def save(path: Path, masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> None
     """Write the masks of one radiograph to one file, in the format of its suffix.
 
     Args:
-        path: a label map as .tif or .png, a COCO data set with run lengths as .json, a table in
-            CheXmask's format as .csv, a DICOM SEG as .dcm.
+        path: file to write: .tif or .png for a label map, .json for a COCO data set with run
+            lengths, .csv for a table in CheXmask's format, .dcm for a DICOM SEG.
         masks: the masks.
-        scheme: the labels to use.
+        scheme: the label scheme of the outputs.
 
     Raises:
-        OutputError: another suffix, the format cannot hold the masks, or the file cannot be
-            written.
+        OutputError: the suffix is unknown, the format cannot hold the masks, or the file cannot
+            be written.
     """
     key = Path(masks.radiograph.source).stem
     suffix = path.suffix.lower()
@@ -193,7 +193,9 @@ def save(path: Path, masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> None
             spacing, runs = masks.radiograph.spacing, masks.runs(scheme)
             data = encode_label_map(masks.label_map(scheme), suffix, spacing, runs)
         else:
-            raise OutputError(f"{path}: label maps are written as .tif or .png")
+            raise OutputError(
+                f"{path}: unknown suffix; give .tif or .png for a label map, .json, .csv or .dcm"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, data)
     except NotEncodable as error:

@@ -1,4 +1,4 @@
-"""Lines and the value of the cardiothoracic ratio, drawn on a picture."""
+"""Draw the lines and the value of the cardiothoracic ratio on a picture."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Point = tuple[int, int]
 
 _COLOUR = (255, 255, 255)
 _SHADOW = (0, 0, 0)
-#: Height of capital letters as a share of the picture's shorter side, and at least in pixels.
-_TEXT_SHARE, _SMALLEST_TEXT = 0.035, 7
+#: Height of capital letters: a share of the picture's shorter side, and a minimum in pixels.
+_TEXT_SHARE, _MIN_TEXT_HEIGHT = 0.035, 7
 #: Height of capital letters as a share of the font's size, in Pillow's default font.
 _CAPITAL_SHARE = 0.7
 
@@ -27,12 +27,12 @@ _CAPITAL_SHARE = 0.7
 def draw_measurements(picture: Picture, measures: Measurements, shape: tuple[int, ...]) -> None:
     """Draw the lines of the cardiothoracic ratio and its value, in place.
 
-    A line is level, at the row half-way between its two ends; where these lie in different rows,
-    an upright joins each of them to it. What could not be measured is not drawn.
+    Each line is horizontal, in the row half-way between its two end points, and vertical ticks join
+    it to end points in other rows. Missing measurements are not drawn.
 
     Args:
         picture: (h, w, 3) uint8.
-        measures: of a label map.
+        measures: measurements of a label map.
         shape: (H, W) of that label map.
     """
     height, width = picture.shape[:2]
@@ -53,19 +53,19 @@ def draw_measurements(picture: Picture, measures: Measurements, shape: tuple[int
             _fill(picture, (x0, level), (x1, level), thick + border, colour)
     ratio = measures.cardiothoracic_ratio
     if ratio is not None:
-        capitals = max(_SMALLEST_TEXT, round(min(height, width) * _TEXT_SHARE))
+        capitals = max(_MIN_TEXT_HEIGHT, round(min(height, width) * _TEXT_SHARE))
         margin = 2 * _border(capitals)
         write(picture, f"CTR {ratio:.2f}", (margin, margin), capitals)
 
 
 def write(picture: Picture, text: str, corner: Point, height: int) -> None:
-    """Write a line of white text on a black box, in place; what lies outside is cut off.
+    """Write a line of white text on a black box, in place, cropped to the picture.
 
     Args:
         picture: (h, w, 3) uint8.
         text: what to write.
-        corner: (x, y) of the box's upper left.
-        height: of capital letters, in pixels.
+        corner: (x, y) of the box's upper left corner.
+        height: height of capital letters in pixels.
     """
     from PIL import Image, ImageDraw
 
@@ -76,8 +76,8 @@ def write(picture: Picture, text: str, corner: Point, height: int) -> None:
     ImageDraw.Draw(box).text((border - left, border - top), text, 255, font, anchor="ls")
     stamp = np.asarray(box)
     x, y = corner
-    place = picture[y : y + stamp.shape[0], x : x + stamp.shape[1]]
-    place[:] = stamp[: place.shape[0], : place.shape[1], None]
+    region = picture[y : y + stamp.shape[0], x : x + stamp.shape[1]]
+    region[:] = stamp[: region.shape[0], : region.shape[1], None]
 
 
 def _border(height: int) -> int:
@@ -95,7 +95,7 @@ def _font(size: int) -> FreeTypeFont | ImageFont:
 def _fill(
     picture: Picture, start: Point, stop: Point, half: int, colour: tuple[int, int, int]
 ) -> None:
-    """Fill a bar along a row or column, ``2 * half - 1`` wide, within the picture."""
+    """Fill a bar along a row or column, ``2 * half - 1`` pixels wide, cropped to the picture."""
     (x0, y0), (x1, y1) = start, stop
     rows = slice(max(0, y0 - half + 1), max(0, y1 + half))
     columns = slice(max(0, x0 - half + 1), max(0, x1 + half))

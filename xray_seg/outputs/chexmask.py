@@ -1,8 +1,8 @@
 """Tables in the format of the CheXmask database.
 
 Gaggion N. et al., "CheXmask: a large-scale dataset of anatomical segmentation masks for
-multi-center chest x-ray images", Scientific Data 11:511, 2024. Run lengths are row-major, as pairs
-of a run's first pixel, from 1, and its length.
+multi-center chest x-ray images", Scientific Data 11:511, 2024. Masks are row-major run lengths:
+pairs of the first pixel, counted from 1, and the length of a run.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .encoder import OutputFile
 from .mask_set import MaskSet
 
 _DIALECT = "row-major, 1-based start-length pairs"
-#: The database's columns, in its order. The two Dice columns and the landmarks stay empty, since
-#: this package has no such values. CheXmask has no clavicles: theirs come last.
+#: The columns of the database, in its order, then those that only this package has. The Dice
+#: columns (reverse classification accuracy) and the landmarks are empty: they are not computed.
 COLUMNS = (
     "Image ID",
     "Dice RCA (Max)",
@@ -41,7 +41,7 @@ _HEADER = (",".join(COLUMNS) + "\n").encode()
 
 @dataclass(frozen=True)
 class CheXmaskEncoder:
-    """A table with the row of one image; lungs and clavicles by side, as in the database."""
+    """A table with the row of one image, with right and left lungs and clavicles separate."""
 
     def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
         """See Encoder."""
@@ -49,7 +49,7 @@ class CheXmaskEncoder:
 
 
 def encode_table(key: str, masks: MaskSet) -> bytes:
-    """Encode the header and the row of one image as CSV."""
+    """Encode the header and the row of one image as CSV, in UTF-8."""
     from ..kernels import row_major_runs, start_lengths
 
     labels = masks.label_map(RIGHT_LEFT_LABELS)
@@ -68,18 +68,22 @@ def encode_table(key: str, masks: MaskSet) -> bytes:
 
 
 def merge_tables(path: Path, fragments: Iterable[Path]) -> None:
-    """Join the tables of single images into one; tables that are gone are left out.
+    """Join the tables of single images into one; missing or damaged tables are skipped.
+
+    Args:
+        path: the table to write.
+        fragments: the tables of single images.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the table cannot be written.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(_HEADER)
         for fragment in fragments:
             try:
-                one = fragment.open("rb")
+                table = fragment.open("rb")
             except OSError:
                 continue
-            with one:
-                if one.readline() == _HEADER:
-                    shutil.copyfileobj(one, file)
+            with table:
+                if table.readline() == _HEADER:
+                    shutil.copyfileobj(table, file)

@@ -1,7 +1,7 @@
-"""COCO's object segmentation format: a JSON file per image, and one for a whole run.
+"""COCO object detection format: a JSON file per image, and one for a whole run.
 
-Run lengths are in COCO's dialect: column-major, zeros first, compressed by its API's rule.
-Polygons run along the sides of pixels (see ``polygons``). Both give the masks back exactly.
+Run lengths are those of the COCO API: column-major, zeros first, compressed. Polygons run along the
+sides of pixels (see ``polygons``). Both represent the masks exactly.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from .mask_set import MaskSet
 if TYPE_CHECKING:
     from ..kernels import Moments
 
+#: Texts in the data set's ``info``; part of the output format.
 _DIALECTS = {
     "rle": "run lengths as COCO's: column-major, zeros first, compressed counts",
     "contours": "polygons along the sides of pixels; the first pixel covers 0 to 1",
 }
-_RIGHT = "right and left are the patient's: the right lung is on the left of the image"
+_SIDES = "right and left are the patient's: the right lung is on the left of the image"
 
 Json = dict[str, Any]
 
@@ -37,7 +38,7 @@ class CocoEncoder:
     """A COCO data set of one image.
 
     Attributes:
-        dialect: of the segmentations, ``rle`` or ``contours``; also the output's folder.
+        dialect: ``rle`` for run lengths, ``contours`` for polygons; also the output's folder.
         scheme: the structures that are categories.
     """
 
@@ -53,12 +54,12 @@ class CocoEncoder:
 def coco_json(
     key: str, masks: MaskSet, dialect: str = "rle", scheme: LabelScheme = ORGAN_LABELS
 ) -> Json:
-    """A COCO data set of one image: an annotation for each structure that was found.
+    """Make the COCO data set of one image, with an annotation for each structure found.
 
     Args:
         key: the input's name in the output folder.
         masks: the masks.
-        dialect: of the segmentations, ``rle`` or ``contours``.
+        dialect: ``rle`` for run lengths, ``contours`` for polygons.
         scheme: the structures that are categories.
     """
     height, width = masks.labels.shape
@@ -73,7 +74,7 @@ def coco_json(
 
 
 def categories(scheme: LabelScheme) -> list[Json]:
-    """COCO's categories; an id is the structure's label in label maps."""
+    """List the COCO categories; an id is the structure's label in label maps."""
     return [
         {
             "id": structure.label,
@@ -87,23 +88,23 @@ def categories(scheme: LabelScheme) -> list[Json]:
 def merge_data_sets(
     path: Path, dialects: Sequence[str], fragments: Iterable[dict[str, Path]], scheme: LabelScheme
 ) -> None:
-    """Join the COCO data sets of single images into one; memory does not grow with their number.
+    """Join the COCO data sets of single images into one, in constant memory.
 
     Args:
-        path: of the JSON to write.
+        path: the JSON file to write.
         dialects: ``rle``, ``contours`` or both. With both, run lengths are the segmentations, and
             each annotation has its polygons as ``contours``.
-        fragments: for each image, its files by dialect. An image is left out where a file is
-            missing or was written with another label scheme.
+        fragments: for each image, its files by dialect. An image is skipped if a file is missing,
+            damaged, or was written with another label scheme.
         scheme: the structures that are categories.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     images = annotations = 0
-    # Images come before annotations, and memory must not grow with their number.
+    # Images come first in the file, so annotations wait in a temporary file.
     with (
-        TemporaryFile("w+", encoding="ascii", dir=path.parent) as later,
+        TemporaryFile("w+", encoding="ascii", dir=path.parent) as annotations_file,
         atomic_path(path) as temporary,
         temporary.open("w", encoding="ascii") as file,
     ):
@@ -113,15 +114,15 @@ def merge_data_sets(
             if len(found) < len(dialects) or not all(found.values()):
                 continue
             images += 1
-            one = found[dialects[0]]
-            _write_item(file, {**one["images"][0], "id": images}, images)
-            for several in _join_dialects(found):
+            image = found[dialects[0]]["images"][0]
+            _write_item(file, {**image, "id": images}, images)
+            for annotation in _join_dialects(found):
                 annotations += 1
-                item = {**several, "id": annotations, "image_id": images}
-                _write_item(later, item, annotations)
+                item = {**annotation, "id": annotations, "image_id": images}
+                _write_item(annotations_file, item, annotations)
         file.write('],\n"annotations": [')
-        later.seek(0)
-        shutil.copyfileobj(later, file)
+        annotations_file.seek(0)
+        shutil.copyfileobj(annotations_file, file)
         head = {
             "categories": categories(scheme),
             "licenses": [],
@@ -135,7 +136,7 @@ def _write_item(file: TextIO, item: Json, number: int) -> None:
 
 
 def _read(path: Path, scheme: LabelScheme) -> Json:
-    """The data set of one image; empty where it is missing, damaged, or of another scheme."""
+    """Read the data set of one image; empty if missing, damaged or of another label scheme."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -146,7 +147,7 @@ def _read(path: Path, scheme: LabelScheme) -> Json:
 
 
 def _join_dialects(found: dict[str, Json]) -> Iterator[Json]:
-    """The annotations of one image, with run lengths and polygons of each in one."""
+    """Combine the run lengths and the polygons of each annotation of one image."""
     if "rle" not in found:
         yield from found["contours"]["annotations"]
         return
@@ -166,7 +167,7 @@ def _info(dialects: Sequence[str], scheme: LabelScheme) -> Json:
     if len(described) > 1:
         info["contours"] = described["contours"]
     if scheme.has_sides:
-        info["sides"] = _RIGHT
+        info["sides"] = _SIDES
     return info
 
 
@@ -178,26 +179,26 @@ def _annotations(masks: MaskSet, dialect: str, scheme: LabelScheme) -> Iterator[
     found = moments(runs, runs.labels)
     columns = column_major_runs(labels)
     present = [each for each in scheme.structures if found.area[each.label]]
-    for number, part in enumerate(present, 1):
+    for number, structure in enumerate(present, 1):
         segmentation: Json | list[list[int]]
         if dialect == "contours":
-            segmentation = [each.ravel().tolist() for each in polygons(labels, part.label)]
+            segmentation = [each.ravel().tolist() for each in polygons(labels, structure.label)]
         else:
-            counts = coco_string(alternating_counts(columns, part.label))
+            counts = coco_string(alternating_counts(columns, structure.label))
             segmentation = {"size": list(labels.shape), "counts": counts}
         yield {
             "id": number,
             "image_id": 1,
-            "category_id": part.label,
-            "bbox": _box(found, part),
-            "area": int(found.area[part.label]),
+            "category_id": structure.label,
+            "bbox": _bounding_box(found, structure),
+            "area": int(found.area[structure.label]),
             "iscrowd": 0,
             "segmentation": segmentation,
         }
 
 
-def _box(found: Moments, part: Structure) -> list[int]:
-    """Left, top, width and height in pixels."""
+def _bounding_box(found: Moments, structure: Structure) -> list[int]:
+    """Bounding box of a structure: left, top, width and height in pixels."""
     corners = found.x0, found.y0, found.x1, found.y1
-    left, top, right, bottom = (int(corner[part.label]) for corner in corners)
+    left, top, right, bottom = (int(corner[structure.label]) for corner in corners)
     return [left, top, right - left, bottom - top]

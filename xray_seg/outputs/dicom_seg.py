@@ -1,9 +1,9 @@
 """DICOM segmentation objects (PS3.3, A.51), for radiographs that were read from DICOM files.
 
-A SEG belongs to the patient and study of its source image and refers to that image. The patient's
-name and ID are copied into it, read again from the source's header; no other output holds them.
-The masks have the source's rows and columns. No positions are stated, only the source's frame of
-reference, where it has one. The same source, model and masks give the same bytes: UIDs are digests
+A SEG belongs to the patient and study of its source image and refers to that image. It contains the
+patient's name and ID, which are read again from the source's header; no other output has the name.
+The masks have the source's rows and columns. The SEG states no positions, only the source's frame
+of reference if there is one. The same source, model and masks give the same bytes: UIDs are digests
 of these, and dates are the source's.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from highdicom.seg import Segmentation, SegmentDescription
     from pydicom import Dataset
 
-#: SNOMED CT; the organs' are of PS3.16, CID 4031 and the sides' of CID 244.
+#: SNOMED CT codes: the organs' from PS3.16 CID 4031 and CID 7155, the sides' from CID 244.
 _ANATOMY = ("91723000", "SCT", "Anatomical Structure")
 _ORGANS = {
     CLAVICLES: ("51299004", "SCT", "Clavicle"),
@@ -44,8 +44,8 @@ _SIDES = {
     "left": ("7771000", "SCT", "Left"),
     "": ("51440002", "SCT", "Bilateral"),
 }
-_NEEDED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-#: Type 2 in the Patient and General Study modules: required, but may be empty.
+_REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+#: Type 2 in the Patient and General Study modules: required, but they may be empty.
 _MAY_BE_EMPTY = (
     "PatientID",
     "PatientName",
@@ -57,12 +57,12 @@ _MAY_BE_EMPTY = (
     "StudyTime",
     "ReferringPhysicianName",
 )
-#: None of them is required.
-_OF_THIS_MOMENT = ("InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime")
-#: Dates in the source's header, that of the content first.
-_DATES = ("Content", "Acquisition", "Series", "Study")
-#: Position in a volume. A projection has none; where it is stated, highdicom requires more of it.
-_PLACES = (
+#: Optional attributes that highdicom sets to the current time.
+_CURRENT_TIMES = ("InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime")
+#: Prefixes of date and time attributes in the source's header, in order of preference.
+_DATE_PREFIXES = ("Content", "Acquisition", "Series", "Study")
+#: Geometry of a volume, which a projection does not have. highdicom would require it complete.
+_GEOMETRY = (
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "ImageOrientationSlide",
@@ -74,6 +74,13 @@ _PLACES = (
 )
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
+# Reasons why a radiograph has no SEG. results.csv has them in its column ``notes``; it is an
+# interface, and its values do not change.
+_NOT_DICOM = "the film is not a DICOM file"
+_UNREADABLE = "the film cannot be read again"
+_HEADER_LACKS = "the film's header has no"
+_HEADER_FORBIDS = "the film's header does not allow it"
+
 
 def is_available() -> bool:
     """Whether highdicom and pydicom are installed."""
@@ -82,10 +89,10 @@ def is_available() -> bool:
 
 @dataclass(frozen=True)
 class DicomSegEncoder:
-    """A binary DICOM SEG with a segment for each structure, found or not.
+    """A binary DICOM SEG with a segment for each structure, empty if not found.
 
     Attributes:
-        scheme: the structures.
+        scheme: the label scheme; its structures are the segments.
     """
 
     scheme: LabelScheme = ORGAN_LABELS
@@ -96,26 +103,33 @@ class DicomSegEncoder:
 
 
 def encode_dicom_seg(masks: MaskSet, scheme: LabelScheme = ORGAN_LABELS) -> bytes:
-    """Encode a binary DICOM SEG, with a segment for each structure, found or not.
+    """Encode a binary DICOM SEG with a segment for each structure, empty if not found.
+
+    Args:
+        masks: the masks of a radiograph that was read from a DICOM file.
+        scheme: the label scheme; its structures are the segments.
 
     Raises:
-        NotEncodable: the radiograph is not a DICOM file, or its header lacks what a SEG refers to.
+        NotEncodable: the radiograph is not a DICOM file, or its header lacks attributes that a SEG
+            requires.
         OutputError: highdicom is not installed.
     """
     if not is_available():
-        raise OutputError("to write DICOM SEG: pip install 'xray-seg[dicom-seg]'")
+        raise OutputError(
+            "DICOM SEG needs highdicom, which is not installed: pip install 'xray-seg[dicom-seg]'"
+        )
     if not masks.radiograph.format.startswith("DICOM"):
-        raise NotEncodable("the radiograph is not a DICOM file")
+        raise NotEncodable(_NOT_DICOM)
     source = Path(masks.radiograph.source)
     header = _read_header(source)
     try:
-        with warnings_ignored("pydicom", "highdicom"):  # about oddities of the source's header
+        with warnings_ignored("pydicom", "highdicom"):  # about non-standard values in the source
             return _encode(_segmentation(header, masks, scheme, source))
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # highdicom checks what the header says in many places
+    except Exception as error:  # highdicom checks many attributes of the header
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise NotEncodable(f"the header does not allow it: {reason}") from error
+        raise NotEncodable(f"{_HEADER_FORBIDS}: {reason}") from error
 
 
 def _read_header(path: Path) -> Dataset:
@@ -124,12 +138,12 @@ def _read_header(path: Path) -> Dataset:
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     except OSError as error:
-        raise NotEncodable(f"the file cannot be read again: {error.strerror or error}") from error
-    missing = [name for name in _NEEDED if not header.get(name)]
+        raise NotEncodable(f"{_UNREADABLE}: {error.strerror or error}") from error
+    missing = [name for name in _REQUIRED if not header.get(name)]
     if missing:
-        raise NotEncodable(f"the header has no {', '.join(missing)}")
+        raise NotEncodable(f"{_HEADER_LACKS} {', '.join(missing)}")
     if (header.get("Rows"), header.get("Columns")) == (None, None):
-        raise NotEncodable("the header has no size")
+        raise NotEncodable(f"{_HEADER_LACKS} size")
     return header
 
 
@@ -138,15 +152,17 @@ def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Pa
     from pydicom.uid import ExplicitVRLittleEndian
 
     model, labels = masks.model, masks.label_map(scheme)
-    described = [_describe(number, each, model) for number, each in enumerate(scheme.structures, 1)]
+    descriptions = [
+        _describe(number, each, model) for number, each in enumerate(scheme.structures, 1)
+    ]
     planes = np.stack([labels == each.label for each in scheme.structures], axis=-1)
-    day, time = _date_and_time(header, path)
+    date, time = _date_and_time(header, path)
     uid = _uids(header, masks, scheme)
     seg = highdicom.seg.Segmentation(
         source_images=[_source_image(header)],
         pixel_array=planes[None].astype(np.uint8),
         segmentation_type="BINARY",
-        segment_descriptions=described,
+        segment_descriptions=descriptions,
         series_instance_uid=uid("series"),
         series_number=_series_number(header),
         sop_instance_uid=uid("instance"),
@@ -158,15 +174,15 @@ def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Pa
         content_label="CHEST",
         content_description="Clavicles, heart and lungs",
         series_description="Clavicles, heart and lungs",
-        content_date=day,
+        content_date=date,
         content_time=time,
         specific_character_set=None,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
     )
-    if "SpecificCharacterSet" in header:  # names are copied in this encoding
+    if "SpecificCharacterSet" in header:  # the encoding of the copied names
         seg.SpecificCharacterSet = header.SpecificCharacterSet
-    seg.ContentCreatorName = ""  # type 2 (PS3.3, 10.9.1): no person created it
+    seg.ContentCreatorName = ""  # type 2 (PS3.3, 10.9.1); not created by a person
     _refer_to(header, seg)
     _make_deterministic(seg, uid("dimensions"))
     return seg
@@ -185,7 +201,7 @@ def _describe(number: int, structure: Structure, model: Any) -> SegmentDescripti
         family=codes.cid7162.ArtificialIntelligence,
         parameters={"weights": f"{model.name} sha256 {model.sha256}"} if model else None,
     )
-    described = SegmentDescription(
+    description = SegmentDescription(
         number,
         structure.name,
         CodedConcept(*_ANATOMY),
@@ -196,94 +212,94 @@ def _describe(number: int, structure: Structure, model: Any) -> SegmentDescripti
     )
     if structure.organ.pieces > 1:
         side = CodedConcept(*_SIDES[structure.side])
-        kind = described.SegmentedPropertyTypeCodeSequence[0]
-        kind.SegmentedPropertyTypeModifierCodeSequence = [side]
-    return described
+        property_type = description.SegmentedPropertyTypeCodeSequence[0]
+        property_type.SegmentedPropertyTypeModifierCodeSequence = [side]
+    return description
 
 
 def _source_image(header: Dataset) -> Dataset:
-    """The source's header for highdicom: one frame, of a class that requires no position."""
+    """Adapt the source's header for highdicom: one frame, of a class that requires no geometry."""
     from copy import deepcopy
 
     from pydicom.valuerep import DA, TM
 
-    shown = deepcopy(header)
-    shown.SOPClassUID = _SECONDARY_CAPTURE
-    for name in _PLACES:
-        if name in shown:
-            del shown[name]
+    adapted = deepcopy(header)
+    adapted.SOPClassUID = _SECONDARY_CAPTURE
+    for name in _GEOMETRY:
+        if name in adapted:
+            del adapted[name]
     for name in _MAY_BE_EMPTY:
-        if name not in shown:
-            setattr(shown, name, "")
+        if name not in adapted:
+            setattr(adapted, name, "")
     for name, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):
         try:
-            kind(shown.get(name) or None)
+            kind(adapted.get(name) or None)
         except ValueError:
-            setattr(shown, name, "")
-    if shown.PatientSex not in ("M", "F", "O", ""):
-        shown.PatientSex = ""
-    return shown
+            setattr(adapted, name, "")
+    if adapted.PatientSex not in ("M", "F", "O", ""):
+        adapted.PatientSex = ""
+    return adapted
 
 
 def _refer_to(header: Dataset, seg: Dataset) -> None:
-    """Refer to the source by its true SOP class and, if it has several frames, to the first."""
-    several = int(header.get("NumberOfFrames") or 1) > 1
+    """Refer to the source by its true SOP class and, if it has several frames, to the first one."""
+    is_multiframe = int(header.get("NumberOfFrames") or 1) > 1
 
     def update(dataset: Dataset, element: Any) -> None:
         if element.keyword != "ReferencedSOPInstanceUID":
             return
         dataset.ReferencedSOPClassUID = header.SOPClassUID
-        if several and "PurposeOfReferenceCodeSequence" in dataset:
+        if is_multiframe and "PurposeOfReferenceCodeSequence" in dataset:
             dataset.ReferencedFrameNumber = 1
 
     seg.walk(update)
 
 
 def _make_deterministic(seg: Dataset, dimensions: str) -> None:
-    """Replace values that highdicom generates anew each time."""
+    """Replace or remove values that highdicom generates anew each time."""
 
     def update(dataset: Dataset, element: Any) -> None:
         if element.keyword == "DimensionOrganizationUID":
             element.value = dimensions
-        elif element.keyword in _OF_THIS_MOMENT:
+        elif element.keyword in _CURRENT_TIMES:
             del dataset[element.tag]
 
     seg.walk(update)
 
 
 def _uids(header: Dataset, masks: MaskSet, scheme: LabelScheme) -> Callable[[str], str]:
-    """A function from a purpose to a UID (PS3.5, B.2) derived from source, model and masks."""
+    """Return a function from purpose to UID (PS3.5, B.2), derived from source, model and masks."""
     model = masks.model
     names = ",".join(structure.name for structure in scheme.structures)
     digest = hashlib.sha256(masks.label_map(scheme).tobytes()).hexdigest()
-    made_of = [
+    parts = [
         __version__,
         model.sha256 if model else "",
         names,
         str(header.SOPInstanceUID),
         digest,
     ]
-    return lambda purpose: f"2.25.{uuid5(NAMESPACE_OID, ' '.join([purpose, *made_of])).int}"
+    return lambda purpose: f"2.25.{uuid5(NAMESPACE_OID, ' '.join([purpose, *parts])).int}"
 
 
 def _date_and_time(header: Dataset, path: Path) -> tuple[str, str]:
-    """Date and time of the source as DICOM strings; those of its file where it states none."""
+    """Date and time of the source as DICOM strings; those of its file if the header has none."""
     from pydicom.valuerep import DA, TM
 
-    for kind in _DATES:
+    for prefix in _DATE_PREFIXES:
         try:
-            day = DA(header.get(f"{kind}Date") or None)
-            time = TM(header.get(f"{kind}Time") or "000000")
+            date = DA(header.get(f"{prefix}Date") or None)
+            time = TM(header.get(f"{prefix}Time") or "000000")
         except ValueError:
             continue
-        if day is not None:
-            return str(day), str(time)
-    stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return stamp.strftime("%Y%m%d"), stamp.strftime("%H%M%S")
+        if date is not None:
+            return str(date), str(time)
+    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return modified.strftime("%Y%m%d"), modified.strftime("%H%M%S")
 
 
 def _series_number(header: Dataset) -> int:
-    """The source's series number plus 1000, so that viewers list the two series apart."""
+    """The source's series number plus 1000, so that viewers list the two series separately."""
     try:
         return 1000 + max(0, int(header.get("SeriesNumber") or 0))
     except ValueError:

@@ -11,11 +11,11 @@ from .mask_set import MaskSet
 
 @dataclass(frozen=True)
 class OutputFile:
-    """One file of an output folder, or what stands for it in a table.
+    """One output file, to be written to a folder or to a Parquet file.
 
     Attributes:
         name: path relative to the output folder, with forward slashes.
-        data: its bytes.
+        data: content of the file.
     """
 
     name: str
@@ -23,7 +23,7 @@ class OutputFile:
 
 
 class Encoder(Protocol):
-    """One output format. Encoders hold options alone, so that they can be pickled."""
+    """One output format. Encoders hold only options and can be pickled."""
 
     def encode(self, key: str, masks: MaskSet) -> Iterable[OutputFile]:
         """Encode the masks of one radiograph.
@@ -32,6 +32,9 @@ class Encoder(Protocol):
             key: the input's name in the output folder, a relative path without suffix.
             masks: the masks.
 
+        Returns:
+            The encoded files, none or several.
+
         Raises:
             NotEncodable: the format cannot hold these masks.
         """
@@ -39,4 +42,4 @@ class Encoder(Protocol):
 
 
 class NotEncodable(Exception):
-    """A format cannot hold the masks of a radiograph; the message says why."""
+    """A format cannot hold the masks of a radiograph; the message is the reason."""

@@ -14,7 +14,15 @@ OVERLAY_SIDE = 1024
 
 
 def render_grey(radiograph: Radiograph, longest: int) -> npt.NDArray[np.uint8]:
-    """(h, w) uint8 picture of a radiograph as it is shown, its longer side ``longest`` at most."""
+    """Render a radiograph as a grey picture, bones bright.
+
+    Args:
+        radiograph: with its polarity decided.
+        longest: largest length of the longer side in pixels; the picture is never enlarged.
+
+    Returns:
+        (h, w) uint8.
+    """
     from ..kernels import area_mean, stretch
 
     grey = area_mean(radiograph.pixels, shape_within(radiograph.shape, longest))

@@ -1,4 +1,4 @@
-"""Label maps, masks of single organs, and probabilities, as TIFF or PNG."""
+"""Encode label maps, masks of single structures, and probabilities as TIFF or PNG."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .mask_set import MaskSet
 if TYPE_CHECKING:
     from ..kernels import Runs
 
-#: zlib's fastest level, for PNG and probabilities.
+#: zlib compression level of PNG and probabilities: the fastest.
 _ZLIB_LEVEL = 1
 _MM_PER_CM = 10
 
@@ -31,7 +31,7 @@ class LabelMapEncoder:
 
     Attributes:
         suffix: ``.tif`` or ``.png``.
-        scheme: the labels to use.
+        scheme: the label scheme of the map.
     """
 
     suffix: str = ".tif"
@@ -46,11 +46,11 @@ class LabelMapEncoder:
 
 @dataclass(frozen=True)
 class OrganMaskEncoder:
-    """A mask of 0 and 255 for each structure of a label scheme.
+    """A mask with values 0 and 255 for each structure of a label scheme.
 
     Attributes:
         suffix: ``.tif`` or ``.png``.
-        scheme: the structures.
+        scheme: the label scheme.
     """
 
     suffix: str = ".tif"
@@ -68,7 +68,7 @@ class OrganMaskEncoder:
 
 @dataclass(frozen=True)
 class ProbabilityEncoder:
-    """A plane for each class of the network, which does not tell right from left."""
+    """A plane for each class of the network: background and organs, without right and left."""
 
     def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
         """See Encoder."""
@@ -81,16 +81,16 @@ def encode_label_map(
     spacing: tuple[float, float] | None = None,
     runs: Runs | None = None,
 ) -> bytes:
-    """Encode an (H, W) uint8 map as TIFF, with its resolution where known, or as PNG.
+    """Encode a label map as TIFF, with its resolution if known, or as PNG.
 
     Args:
-        labels: the map.
+        labels: (H, W) uint8 label map.
         suffix: one of LABEL_SUFFIXES, in any case.
         spacing: (row, column) distance of pixel centres in mm.
-        runs: the runs of the map, where they are known.
+        runs: the runs of the map, if known.
 
     Raises:
-        OutputError: another suffix.
+        OutputError: the suffix is unknown.
     """
     if suffix.lower() not in LABEL_SUFFIXES:
         raise OutputError(f"label maps are written as .tif or .png, not as {suffix!r}")
@@ -113,7 +113,7 @@ def encode_probabilities(masks: MaskSet) -> bytes:
     for label in range(CLASSES):
         plane = upsample_plane(masks.probabilities[..., label], masks.labels.shape)
         planes[label] = np.clip(plane * 65535 + 0.5, 0, 65535)
-    # zlib-ng is several times as fast as what tifffile would call.
+    # zlib-ng is several times as fast as the compressor of tifffile.
     encode = imagecodecs.zlibng_encode if imagecodecs.ZLIBNG.available else imagecodecs.zlib_encode
     strips = (bytes(encode(plane, level=_ZLIB_LEVEL)) for plane in planes)
     return _encode_tiff(planes, strips, masks.radiograph.spacing)
@@ -124,10 +124,16 @@ def _encode_tiff(
     strips: Iterable[bytes],
     spacing: tuple[float, float] | None,
 ) -> bytes:
-    """Encode planes whose zlib streams are given, one strip per plane."""
+    """Assemble a TIFF from the compressed planes.
+
+    Args:
+        planes: (H, W) or (planes, H, W), for shape and dtype.
+        strips: the zlib stream of each plane.
+        spacing: (row, column) distance of pixel centres in mm, if known.
+    """
     import tifffile
 
-    # TIFF 6.0, section 8: pixels per centimetre, along columns first.
+    # TIFF 6.0, section 8: pixels per centimetre, XResolution first.
     resolution = (_MM_PER_CM / spacing[1], _MM_PER_CM / spacing[0]) if spacing else None
     buffer = io.BytesIO()
     tifffile.imwrite(

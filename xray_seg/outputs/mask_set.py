@@ -1,4 +1,4 @@
-"""The masks of one radiograph, as outputs take them."""
+"""The masks of one radiograph and the values derived from them, as input of all outputs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class MaskSet:
-    """The masks of one radiograph, and what follows from them, computed when first needed.
+    """The masks of one radiograph; derived values are computed on first use and kept.
 
     Attributes:
         radiograph: the radiograph, with ``inverted`` decided.
         labels: (H, W) uint8 label map with ORGAN_LABELS, at the radiograph's resolution.
         probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers.
-        model: the weights used, where known.
-        known_runs: the runs of ``labels``, where they are known already.
+        model: the model that predicted the masks, if known.
+        known_runs: the runs of ``labels``, if they were computed before.
     """
 
     radiograph: Radiograph
@@ -41,13 +41,13 @@ class MaskSet:
     known_runs: Runs | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The fields alone: what was computed from them is computed again after unpickling."""
+        """Pickle only the fields; derived values are computed again after unpickling."""
         names = ("radiograph", "labels", "probabilities", "model", "known_runs")
         return {name: self.__dict__[name] for name in names}
 
     @cached_property
     def sides(self) -> Sides:
-        """Right and left, told apart."""
+        """The assignment of lungs and clavicles to right and left."""
         return sides_from_runs(self.known_runs) if self.known_runs else find_sides(self.labels)
 
     @cached_property
@@ -59,12 +59,12 @@ class MaskSet:
 
     @cached_property
     def quality(self) -> Quality:
-        """Predicted Dice and warnings, without a reference."""
+        """Predicted Dice and warnings."""
         return estimate_quality(self.radiograph, self.labels, self.probabilities)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:
-        """(h, w) uint8 picture of the radiograph, as large as overlays are."""
+        """(h, w) uint8 picture of the radiograph in the size of overlays."""
         return render_grey(self.radiograph, OVERLAY_SIDE)
 
     @cached_property
@@ -72,11 +72,11 @@ class MaskSet:
         return split_sides(self.labels, self.sides)
 
     def label_map(self, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
-        """(H, W) uint8 label map with the labels of a scheme."""
+        """Return the (H, W) uint8 label map in a label scheme."""
         return self._right_left_labels if scheme.has_sides else self.labels
 
     def runs(self, scheme: LabelScheme) -> Runs:
-        """The runs of the label map with the labels of a scheme."""
+        """Return the runs of the label map in a label scheme."""
         from ..kernels import find_runs, relabelled
 
         if scheme.has_sides:
@@ -84,7 +84,7 @@ class MaskSet:
         return self.known_runs or find_runs(self.labels)
 
     def file_name(self, key: str) -> str:
-        """The radiograph's file name below the input folder, with forward slashes.
+        """Return the radiograph's path below the input folder, with forward slashes.
 
         Args:
             key: the input's name in the output folder, a relative path without suffix.

@@ -1,4 +1,4 @@
-"""HTML that a notebook shows for a segmentation: overlay, measurements and warnings."""
+"""HTML representation of a segmentation in notebooks: overlay, measurements and warnings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .grey import render_grey
 from .mask_set import MaskSet
 from .overlay import render_overlay
 
-#: Longer side of the picture in pixels, and its JPEG quality: a notebook keeps it in its file.
+#: Longer side of the picture in pixels, and its JPEG quality. Notebook files contain the picture.
 _SIDE, _JPEG_QUALITY = 420, 80
 
 _PAGE = """\
@@ -29,14 +29,14 @@ _PAGE = """\
       {% endfor %}
     </table>
     <p>cardiothoracic ratio: {{ ratio }}</p>
-    {% for doubt in doubts %}<p>&#9888; {{ doubt }}</p>{% endfor %}
+    {% for warning in warnings %}<p>&#9888; {{ warning }}</p>{% endfor %}
   </div>
 </div>
 """
 
 
 def render_card(masks: MaskSet) -> str:
-    """Self-contained HTML of the masks of one radiograph; file names are escaped."""
+    """Render the masks of one radiograph as self-contained HTML; file names are escaped."""
     import imagecodecs
     from jinja2 import Environment
 
@@ -62,7 +62,7 @@ def render_card(masks: MaskSet) -> str:
                 for organ in ORGANS
             ],
             ratio=measured.reasons["cardiothoracic_ratio"] if ratio is None else f"{ratio:.3f}",
-            doubts=(*masks.radiograph.notes, *quality.warnings),
+            warnings=(*masks.radiograph.notes, *quality.warnings),
         )
     )
 

@@ -1,4 +1,4 @@
-"""Overlays: the radiograph under its coloured, outlined organs."""
+"""Overlays: the radiograph with coloured, outlined organs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .annotations import draw_measurements
 from .encoder import OutputFile
 from .mask_set import MaskSet
 
+#: Opacity of the organs' colours within their outlines.
 OVERLAY_OPACITY = 0.3
 _JPEG_QUALITY = 85
 
@@ -23,12 +24,16 @@ def render_overlay(
     labels: npt.NDArray[np.uint8],
     measures: Measurements | None = None,
 ) -> npt.NDArray[np.uint8]:
-    """(h, w, 3) uint8 picture of a radiograph under its coloured, outlined organs or parts.
+    """Draw coloured, outlined organs on a radiograph.
 
     Args:
-        grey: (h, w) uint8, as ``render_grey`` makes it.
-        labels: (H, W) uint8 of organs or parts.
-        measures: for the lines of the cardiothoracic ratio and its number, drawn on it.
+        grey: (h, w) uint8 picture from ``render_grey``.
+        labels: (H, W) uint8 label map, in either label scheme.
+        measures: measurements of the label map, to draw the lines and the value of the
+            cardiothoracic ratio; None to leave them out.
+
+    Returns:
+        (h, w, 3) uint8.
     """
     from ..kernels import blend
 
@@ -47,8 +52,8 @@ class OverlayEncoder:
     """The overlay of a radiograph as JPEG.
 
     Attributes:
-        scheme: the labels whose outlines are drawn.
-        show_ratio: draw the lines of the cardiothoracic ratio, and its value.
+        scheme: the label scheme of the outlines.
+        show_ratio: whether to draw the lines and the value of the cardiothoracic ratio.
     """
 
     scheme: LabelScheme = ORGAN_LABELS

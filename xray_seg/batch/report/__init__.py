@@ -1,4 +1,4 @@
-"""report.html: one self-contained page to review a batch, worst radiographs first."""
+"""report.html: one self-contained page to review a batch, lowest predicted quality first."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .fragment import fragment_path as fragment_path
 from .fragment import save_fragment as save_fragment
 from .histogram import Distributions
 
-#: Radiographs on the page at most, the worst ones; each takes about 13 KB.
-MOST = 5000
-#: Radiographs in one piece of data: the page reads the pieces one after the other.
-_PIECE = 100
-#: Columns that the page shows elsewhere or leaves out.
-_ASIDE = (
+#: Largest number of radiographs on the page; each takes about 13 KB.
+MAX_RADIOGRAPHS = 5000
+#: Radiographs per script element with data. The page is written element by element.
+_CHUNK_SIZE = 100
+#: Columns that are not in the page's table of values.
+_OMITTED_COLUMNS = (
     *("input", "status", "error", "notes", "warnings", "labels", "not_measured"),
-    *ID_COLUMNS,  # the page may be mailed
+    *ID_COLUMNS,  # identify the patient, and pages are passed on
 )
-#: Separates warnings and notes, as results.csv has them.
-_BETWEEN = "; "
+#: Separates warnings, and notes, in a cell of results.csv.
+_SEPARATOR = "; "
 
 _TITLE = "Chest radiographs and their masks"
 
@@ -35,93 +35,96 @@ Rows = Iterable[tuple[str, dict[str, Any]]]
 
 
 def write_report(path: Path, rows: Callable[[], Rows], hidden: Path) -> None:
-    """Write the page of a run, whole or not at all; memory holds a piece of it.
+    """Write the review page of a run, completely or not at all.
+
+    The page is streamed to the file, so that memory holds the pictures of one chunk at a time.
 
     Args:
         path: of the page.
-        rows: called twice; gives each input's key and row, as results.csv has them.
-        hidden: the folder in which ``save_fragment`` put pictures.
+        rows: called twice; returns each input's key and its row of results.csv.
+        hidden: the hidden folder of the run, for which ``fragment_path`` names the fragments.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the page cannot be written.
     """
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("xray_seg.batch", "report"), autoescape=True, trim_blocks=True
     )
-    badness: list[float] = []
+    ranks: list[float] = []
     counts: Counter[str] = Counter()
-    doubts: Counter[str] = Counter()
+    warnings: Counter[str] = Counter()
     distributions = Distributions()
     for _, row in rows():
-        badness.append(_badness(row))
+        ranks.append(_review_rank(row))
         counts[row["status"]] += 1
-        doubts.update(remarks_of(row))
+        warnings.update(warnings_and_notes(row))
         distributions.add(row)
-    chosen = set(nsmallest(MOST, range(len(badness)), key=badness.__getitem__))
+    chosen = set(nsmallest(MAX_RADIOGRAPHS, range(len(ranks)), key=ranks.__getitem__))
     page = environment.get_template("page.html.j2").stream(
         title=_TITLE,
-        total=len(badness),
+        total=len(ranks),
         counts=counts,
-        doubts=doubts.most_common(),
+        warnings=warnings.most_common(),
         organs=ORGANS,
         histograms=distributions.histograms(),
-        left_out=len(badness) - len(chosen),
-        pieces=_pieces(rows(), chosen, hidden),
+        left_out=len(ranks) - len(chosen),
+        chunks=_json_chunks(rows(), chosen, hidden),
     )
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         page.dump(file, encoding="utf-8")
 
 
-def remarks_of(row: dict[str, Any]) -> list[str]:
-    """Warnings and notes of a row, one by one."""
+def warnings_and_notes(row: dict[str, Any]) -> list[str]:
+    """List the warnings and the notes of a row of results.csv."""
     cells = (row.get("warnings") or "", row.get("notes") or "")
-    return [word for cell in cells for word in cell.split(_BETWEEN) if word]
+    return [text for cell in cells for text in cell.split(_SEPARATOR) if text]
 
 
-def _badness(row: dict[str, Any]) -> float:
-    """Failures first, then by predicted Dice."""
+def _review_rank(row: dict[str, Any]) -> float:
+    """Sort key for the review, lowest first: -1 for failures, else the predicted Dice."""
     quality = row.get("quality")
     return -1.0 if row["status"] != "ok" else 1.0 if quality is None else float(quality)
 
 
-def _pieces(rows: Rows, chosen: set[int], hidden: Path) -> Iterator[Any]:
-    """JSON texts of the chosen rows, some at a time, safe within a script element."""
+def _json_chunks(rows: Rows, chosen: set[int], hidden: Path) -> Iterator[Any]:
+    """Encode the chosen rows as JSON lists of ``_CHUNK_SIZE``, safe within a script element."""
     from markupsafe import Markup
 
-    piece: list[dict[str, Any]] = []
-    for place, (key, row) in enumerate(rows):
-        if place in chosen:
-            piece.append(_entry(place, key, row, hidden))
-        if len(piece) == _PIECE:
-            yield Markup(_script_safe(piece))  # noqa: S704 - escaped by _script_safe
-            piece = []
-    if piece:
-        yield Markup(_script_safe(piece))  # noqa: S704
+    chunk: list[dict[str, Any]] = []
+    for position, (key, row) in enumerate(rows):
+        if position in chosen:
+            chunk.append(_entry(position, key, row, hidden))
+        if len(chunk) == _CHUNK_SIZE:
+            yield Markup(_script_safe(chunk))  # noqa: S704 - escaped by _script_safe
+            chunk = []
+    if chunk:
+        yield Markup(_script_safe(chunk))  # noqa: S704
 
 
-def _entry(place: int, key: str, row: dict[str, Any], hidden: Path) -> dict[str, Any]:
+def _entry(position: int, key: str, row: dict[str, Any], hidden: Path) -> dict[str, Any]:
+    """Collect what the page shows of one input."""
     entry: dict[str, Any] = {
-        "place": place,
+        "position": position,
         "name": row["input"].encode("utf-8", "backslashreplace").decode(),
         "status": row["status"],
         "error": row.get("error", "").encode("utf-8", "backslashreplace").decode(),
-        "doubts": remarks_of(row),
-        "bad": _badness(row),
+        "warnings": warnings_and_notes(row),
+        "review_rank": _review_rank(row),
         "cells": {
             name: value
             for name, value in row.items()
-            if name not in _ASIDE and value not in (None, "")
+            if name not in _OMITTED_COLUMNS and value not in (None, "")
         },
     }
     if row["status"] == "ok":
-        with suppress(OSError, ValueError):  # an earlier run has not written one
+        with suppress(OSError, ValueError):  # missing after an earlier run without a report
             entry["picture"] = json.loads(fragment_path(hidden, key).read_text("utf-8"))
     return entry
 
 
 def _script_safe(value: Any) -> str:
-    """JSON in which nothing can end a script element or begin a comment."""
+    """Encode as JSON that can neither close a script element nor open an HTML comment."""
     text = json.dumps(value, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,4 @@
-"""Small distributions of what was measured, drawn as SVG."""
+"""Histograms of measurements, for the review page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-#: Columns, and what they are called; those that no film has, or all alike, are not shown.
-SHOWN = {
+#: Columns of results.csv with a histogram, and their titles.
+HISTOGRAM_COLUMNS = {
     "quality": "predicted Dice",
     "cardiothoracic_ratio": "cardiothoracic ratio",
     "right_lung_area_cm2": "right lung, cm²",
@@ -21,15 +21,15 @@ _BINS = 24
 
 @dataclass(frozen=True)
 class Histogram:
-    """A distribution.
+    """The distribution of one measurement.
 
     Attributes:
-        name: of the measure.
-        count: films that have it.
-        median: of them.
-        low: left end of the first bar.
-        high: right end of the last.
-        bars: (x, height) of each in percent of the drawing.
+        name: title of the measurement.
+        count: number of radiographs with a value.
+        median: of the values, as text.
+        low: lowest value, as text.
+        high: highest value, as text.
+        bars: (x, height) of each bar in percent of the drawing.
     """
 
     name: str
@@ -41,29 +41,29 @@ class Histogram:
 
 
 class Distributions:
-    """Values of SHOWN, gathered row by row."""
+    """Collects the values of HISTOGRAM_COLUMNS row by row."""
 
     def __init__(self) -> None:
-        self._values: dict[str, list[float]] = {column: [] for column in SHOWN}
+        self._values: dict[str, list[float]] = {column: [] for column in HISTOGRAM_COLUMNS}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Take what a row has of them."""
-        for column, found in self._values.items():
+        """Add the values of a row; empty cells are ignored."""
+        for column, values in self._values.items():
             if row.get(column) is not None:
-                found.append(float(row[column]))
+                values.append(float(row[column]))
 
     def histograms(self) -> list[Histogram]:
-        """One for each of SHOWN that differs between rows."""
+        """Make a histogram for each column with at least two different values."""
         return [
-            _histogram(SHOWN[column], np.array(found))
-            for column, found in self._values.items()
-            if found and min(found) < max(found)  # one value for all films is no distribution
+            _histogram(HISTOGRAM_COLUMNS[column], np.array(values))
+            for column, values in self._values.items()
+            if values and min(values) < max(values)
         ]
 
 
 def _histogram(name: str, values: Any) -> Histogram:
     counts, edges = np.histogram(values, _BINS)
     heights = 100 * counts / counts.max()
-    bars = [(100 * place / _BINS, float(height)) for place, height in enumerate(heights)]
+    bars = [(100 * index / _BINS, float(height)) for index, height in enumerate(heights)]
     low, median, high = (f"{value:.3g}" for value in (edges[0], np.median(values), edges[-1]))
     return Histogram(name, len(values), median, low, high, bars)

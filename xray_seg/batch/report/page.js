@@ -1,26 +1,28 @@
 "use strict";
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
-  const ORGANS = ["lungs", "heart", "clavicles"]; // as they are painted, the last on top
-  const AT_ONCE = 60;
-  const films = [...document.querySelectorAll("script.films")].flatMap((each) => JSON.parse(each.textContent));
+  const ORGANS = ["lungs", "heart", "clavicles"]; // in painting order: the last is on top
+  const CARDS_PER_STEP = 60;
+  const radiographs = [...document.querySelectorAll("script.radiographs")].flatMap((each) => JSON.parse(each.textContent));
   const byId = (id) => document.getElementById(id);
-  const gallery = byId("gallery"), dialog = byId("film"), more = byId("more");
-  let chosen = [], drawn = 0, open = -1;
+  const gallery = byId("gallery"), dialog = byId("radiograph"), more = byId("more");
+  let chosen = []; // radiographs that pass the filters, sorted
+  let drawn = 0; // number of chosen radiographs that have a card
+  let open = -1; // index in chosen of the enlarged radiograph
 
   const make = (tag, name, text) => {
     const element = document.createElement(tag);
     if (name) element.className = name;
-    if (text !== undefined) element.textContent = text; // never as HTML
+    if (text !== undefined) element.textContent = text; // not innerHTML: file names are untrusted
     return element;
   };
 
-  const picture = (film) => {
-    const { size, jpeg, paths } = film.picture;
+  const picture = (radiograph) => {
+    const { size, jpeg, paths } = radiograph.picture;
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${size[0]} ${size[1]}`);
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `${film.name} with its masks`);
+    svg.setAttribute("aria-label", `${radiograph.name} with its masks`);
     const image = document.createElementNS(SVG, "image");
     image.setAttribute("href", `data:image/jpeg;base64,${jpeg}`);
     image.setAttribute("width", size[0]);
@@ -35,85 +37,86 @@
     return svg;
   };
 
-  const shortName = (film) => film.name.split(/[\\/]/).pop();
+  const shortName = (radiograph) => radiograph.name.split(/[\\/]/).pop();
 
-  const card = (film, place) => {
+  const card = (radiograph, index) => {
     const button = make("button", "card");
     button.type = "button";
-    button.title = film.name;
-    button.append(film.picture ? picture(film) : make("span", "none", film.error || "no picture: done by an earlier run"));
+    button.title = radiograph.name;
+    button.append(radiograph.picture ? picture(radiograph) : make("span", "no-picture", radiograph.error || "no picture: segmented by an earlier run"));
     const caption = make("span", "caption");
     const head = make("span", "name");
-    if (film.cells.quality !== undefined) head.append(make("span", "score", film.cells.quality.toFixed(2)));
-    head.append(shortName(film));
+    if (radiograph.cells.quality !== undefined) head.append(make("span", "score", radiograph.cells.quality.toFixed(2)));
+    head.append(shortName(radiograph));
     caption.append(head);
-    if (film.doubts.length) caption.append(make("span", "doubts", film.doubts.join("; ")));
+    if (radiograph.warnings.length) caption.append(make("span", "warnings", radiograph.warnings.join("; ")));
     button.append(caption);
-    button.addEventListener("click", () => show(place));
+    button.addEventListener("click", () => show(index));
     return button;
   };
 
   const drawMore = () => {
-    const next = chosen.slice(drawn, drawn + AT_ONCE);
-    gallery.append(...next.map((film, index) => card(film, drawn + index)));
+    const next = chosen.slice(drawn, drawn + CARDS_PER_STEP);
+    gallery.append(...next.map((radiograph, index) => card(radiograph, drawn + index)));
     drawn += next.length;
   };
 
-  const pressed = () => [...document.querySelectorAll(".chip[aria-pressed=true]")];
+  const pressedChips = () => [...document.querySelectorAll(".chip[aria-pressed=true]")];
 
-  const choose = () => {
-    const words = byId("find").value.toLowerCase();
-    const chips = pressed();
-    chosen = films.filter((film) => film.name.toLowerCase().includes(words) && (!chips.length ||
-      chips.some(({ dataset }) => dataset.status ? film.status === dataset.status : film.doubts.includes(dataset.doubt))));
+  const update = () => {
+    const search = byId("find").value.toLowerCase();
+    const chips = pressedChips();
+    chosen = radiographs.filter((radiograph) => radiograph.name.toLowerCase().includes(search) && (!chips.length ||
+      chips.some(({ dataset }) => dataset.status ? radiograph.status === dataset.status : radiograph.warnings.includes(dataset.warning))));
     const order = byId("sort").value, sign = order.startsWith("-") ? -1 : 1, key = order.replace(/^-/, "");
-    const value = (film) => film[key] ?? film.cells[key] ?? -Infinity;
+    const value = (radiograph) => radiograph[key] ?? radiograph.cells[key] ?? -Infinity;
     chosen.sort((one, other) => {
       const a = value(one), b = value(other);
-      return (a < b ? -sign : a > b ? sign : 0) || one.place - other.place;
+      return (a < b ? -sign : a > b ? sign : 0) || one.position - other.position;
     });
     gallery.replaceChildren();
     drawn = 0;
     drawMore();
-    byId("shown").textContent = `${chosen.length} of ${films.length} films`;
+    byId("shown").textContent = `${chosen.length} of ${radiographs.length} radiographs`;
   };
 
-  const words = (name) => {
-    const unit = name.match(/_(px|mm|cm2|mean_grey)$/)?.[1];
-    const plain = (unit && unit !== "mean_grey" ? name.slice(0, -unit.length - 1) : name).replaceAll("_", " ");
-    return unit && unit !== "mean_grey" ? `${plain}, ${unit === "cm2" ? "cm²" : unit}` : plain;
+  // "heart_area_cm2" -> "heart area, cm²"
+  const columnLabel = (name) => {
+    const unit = name.match(/_(px|mm|cm2)$/)?.[1];
+    const words = (unit ? name.slice(0, -unit.length - 1) : name).replaceAll("_", " ");
+    return unit ? `${words}, ${unit === "cm2" ? "cm²" : unit}` : words;
   };
 
-  const show = (place) => {
-    if (place < 0 || place >= chosen.length) return;
-    open = place;
-    while (drawn <= place) drawMore();
-    const film = chosen[place];
-    byId("film-name").textContent = film.name;
-    byId("film-doubts").textContent = [film.error, ...film.doubts].filter(Boolean).join("; ");
-    byId("large").replaceChildren(film.picture ? picture(film) : make("p", "", "No picture."));
-    byId("cells").replaceChildren(...Object.entries(film.cells).map(([name, cell]) => {
+  const show = (index) => {
+    if (index < 0 || index >= chosen.length) return;
+    open = index;
+    while (drawn <= index) drawMore();
+    const radiograph = chosen[index];
+    byId("radiograph-name").textContent = radiograph.name;
+    byId("radiograph-warnings").textContent = [radiograph.error, ...radiograph.warnings].filter(Boolean).join("; ");
+    byId("large").replaceChildren(radiograph.picture ? picture(radiograph) : make("p", "", "No picture."));
+    byId("cells").replaceChildren(...Object.entries(radiograph.cells).map(([name, cell]) => {
       const row = make("tr");
       const number = typeof cell === "number" && !Number.isInteger(cell) ? +cell.toPrecision(4) : cell;
-      row.append(make("th", "", words(name)), make("td", "", String(number)));
+      row.append(make("th", "", columnLabel(name)), make("td", "", String(number)));
       return row;
     }));
-    byId("previous").disabled = place === 0;
-    byId("next").disabled = place === chosen.length - 1;
+    byId("previous").disabled = index === 0;
+    byId("next").disabled = index === chosen.length - 1;
     if (!dialog.open) dialog.showModal();
   };
 
-  // The same switches twice, on the page and in the large view: those of the page lead.
-  const [boxes, twins] = [...document.querySelectorAll(".organs")].map((each) => [...each.querySelectorAll("input")]);
+  // Organ switches are on the page and in the enlarged view. Those on the page hold the state.
+  const [boxes, copies] = [...document.querySelectorAll(".organs")].map((each) => [...each.querySelectorAll("input")]);
   const showOrgans = () => {
     boxes.forEach((box, index) => {
-      twins[index].checked = box.checked;
+      copies[index].checked = box.checked;
       document.body.classList.toggle(`hide-${box.value}`, !box.checked);
     });
   };
   boxes.forEach((box, index) => {
     box.addEventListener("change", showOrgans);
-    twins[index].addEventListener("change", () => { box.checked = twins[index].checked; showOrgans(); });
+    copies[index].addEventListener("change", () => { box.checked = copies[index].checked; showOrgans(); });
   });
 
   document.addEventListener("keydown", (event) => {
@@ -133,10 +136,10 @@
   byId("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => gallery.children[open]?.focus());
-  byId("find").addEventListener("input", choose);
-  byId("sort").addEventListener("change", choose);
+  byId("find").addEventListener("input", update);
+  byId("sort").addEventListener("change", update);
   for (const chip of document.querySelectorAll(".chip")) {
-    chip.addEventListener("click", () => { chip.setAttribute("aria-pressed", chip.getAttribute("aria-pressed") === "false"); choose(); });
+    chip.addEventListener("click", () => { chip.setAttribute("aria-pressed", chip.getAttribute("aria-pressed") === "false"); update(); });
   }
   byId("theme").addEventListener("click", () => {
     const root = document.documentElement;
@@ -144,5 +147,5 @@
     root.dataset.theme = dark ? "light" : "dark";
   });
   new IntersectionObserver((seen) => { if (seen.some((each) => each.isIntersecting)) drawMore(); }, { rootMargin: "800px" }).observe(more);
-  choose();
+  update();
 })();

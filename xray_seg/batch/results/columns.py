@@ -1,4 +1,4 @@
-"""Columns of results.csv, and the rows of single inputs."""
+"""Columns of results.csv, and rows of single inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...analysis.quality import Quality
 from ...labels import ORGANS
 from ...radiograph import Radiograph
 
-#: Columns that say how far the masks can be trusted.
+#: Columns of the estimated quality.
 QUALITY_COLUMNS = ("quality", *(f"{organ.name}_predicted_dice" for organ in ORGANS), "warnings")
 #: Columns of results.csv.
 COLUMNS = (
@@ -29,9 +29,9 @@ COLUMNS = (
     *MEASURES,
     "not_measured",
 )
-#: Significant digits of a measurement: more than an image has pixels across.
+#: Significant digits of measurements, enough for any image width in pixels.
 _DIGITS = 6
-#: Decimals of a predicted Dice: more than its accuracy.
+#: Decimals of a predicted Dice, beyond its accuracy.
 _DICE_DIGITS = 4
 
 Row = dict[str, Any]
@@ -45,13 +45,16 @@ def done_row(
     quality: Quality,
     output_notes: tuple[str, ...] = (),
 ) -> Row:
-    """The row of an input that was segmented.
+    """Make the row of an input that was segmented.
 
     Args:
-        path: of the input.
+        path: path of the input.
         labels: name of its label map in the output folder, or empty.
-        radiograph, measures, quality: what is known of it.
-        output_notes: notes besides the radiograph's and the measurements' own.
+        radiograph: the radiograph, with its polarity decided.
+        measures: measurements of its label map.
+        quality: its estimated quality.
+        output_notes: notes of the output formats, added to those of the radiograph and the
+            measurements.
     """
     spacing = radiograph.spacing or (None, None)
     row: Row = {
@@ -70,12 +73,12 @@ def done_row(
 
 
 def failed_row(path: InputPath, error: str, *, status: str = "failed") -> Row:
-    """The row of an input without masks, with the reason on one line."""
+    """Make the row of an input without masks, with the reason on one line."""
     return {"input": str(path), "status": status, "error": " ".join(error.split())}
 
 
 def quality_cells(quality: Quality) -> Row:
-    """Predicted Dice and warnings as cells of a row."""
+    """Make the cells of predicted Dice and warnings."""
     predicted = {
         f"{name}_predicted_dice": round(dice, _DICE_DIGITS)
         for name, dice in quality.predicted_dice.items()
@@ -85,13 +88,15 @@ def quality_cells(quality: Quality) -> Row:
 
 
 def measured_cells(measures: Measurements) -> Row:
-    """Measurements as cells of a row; ``not_measured`` says which are empty, and why."""
-    names: dict[str, list[str]] = {}
+    """Make the cells of measurements; ``not_measured`` lists the empty ones by reason."""
+    names_by_reason: dict[str, list[str]] = {}
     for name, reason in measures.reasons.items():
-        names.setdefault(reason, []).append(name)
+        names_by_reason.setdefault(reason, []).append(name)
     cells: Row = {
         name: float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
         for name, value in measures.values.items()
     }
-    cells["not_measured"] = "; ".join(f"{why}: {', '.join(of)}" for why, of in names.items())
+    cells["not_measured"] = "; ".join(
+        f"{reason}: {', '.join(names)}" for reason, names in names_by_reason.items()
+    )
     return cells

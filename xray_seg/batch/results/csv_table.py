@@ -1,4 +1,4 @@
-"""results.csv and other tables of rows, as CSV."""
+"""Write results.csv and other tables with its columns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ from typing import IO, Any
 from ..._util.files import atomic_path
 from .columns import COLUMNS, Row
 
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: Spreadsheets interpret a cell with one of these first characters as a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_csv(path: Path, rows: Iterable[Row], more_columns: Sequence[str] = ()) -> None:
-    """Write rows of results.csv, whole or not at all; rows are taken one by one."""
+    """Write a CSV file, completely or not at all, in constant memory.
+
+    Args:
+        path: file to write.
+        rows: cells by column.
+        more_columns: columns after those of results.csv.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     with (
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -24,8 +33,8 @@ def write_csv(path: Path, rows: Iterable[Row], more_columns: Sequence[str] = ())
 
 
 def write_rows(file: IO[str], rows: Iterable[Row], more_columns: Sequence[str] = ()) -> None:
-    """Write the header and rows of results.csv to an open text file, as they come."""
-    # Records of other versions may have other columns.
+    """Write the header, and each row as it comes, to an open text file."""
+    # Records of other versions may have unknown columns.
     writer = csv.DictWriter(file, (*COLUMNS, *more_columns), extrasaction="ignore")
     writer.writeheader()
     for row in rows:
@@ -33,9 +42,9 @@ def write_rows(file: IO[str], rows: Iterable[Row], more_columns: Sequence[str] =
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as results.csv has it: booleans in lower case, no text that acts as a formula."""
+    """Format a cell: booleans in lower case, text that looks like a formula after an apostrophe."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return "'" + value
     return value

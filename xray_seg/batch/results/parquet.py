@@ -1,4 +1,4 @@
-"""results.parquet: the columns of results.csv, typed."""
+"""Write results.parquet: the columns of results.csv, with types."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ...analysis.measurements import MEASURES
 from ...errors import OutputError
 from .columns import COLUMNS, QUALITY_COLUMNS
 
-#: Rows held in memory at a time.
+#: Rows per row group, and in memory at a time.
 GROUP_ROWS = 4096
-_WHOLE = ("height_px", "width_px", *(name for name in MEASURES if name.endswith("_px")))
-_REAL = (
+_INTEGER_COLUMNS = ("height_px", "width_px", *(name for name in MEASURES if name.endswith("_px")))
+_FLOAT_COLUMNS = (
     *(name for name in QUALITY_COLUMNS if name != "warnings"),
     "row_spacing_mm",
     "column_spacing_mm",
@@ -24,7 +24,7 @@ _REAL = (
 
 
 def require_parquet() -> None:
-    """Check, before the work, that Parquet can be written.
+    """Check that Parquet can be written.
 
     Raises:
         OutputError: pyarrow is not installed.
@@ -40,11 +40,17 @@ def require_parquet() -> None:
 def write_parquet(
     path: Path, rows: Iterable[dict[str, Any]], more_columns: Sequence[str] = ()
 ) -> None:
-    """Write the columns of results.csv, typed, whole or not at all; rows are taken in groups.
+    """Write a Parquet file with typed columns, completely or not at all, in constant memory.
 
-    Unknown values are null. Bytes of file names that are not UTF-8 appear as ``\\xNN``.
+    Missing values are null. Bytes of file names that are not UTF-8 are written as ``\\xNN``.
+
+    Args:
+        path: file to write.
+        rows: cells by column.
+        more_columns: columns after those of results.csv.
 
     Raises:
+        OSError: the file cannot be written.
         OutputError: pyarrow is not installed.
     """
     require_parquet()
@@ -53,38 +59,40 @@ def write_parquet(
 
     names = (*COLUMNS, *more_columns)
     schema = pa.schema(result_fields(names))
-    # An open file, not its name: pyarrow would take a name with a colon for a URI.
+    # Pass an open file: pyarrow interprets a path with a colon as a URI.
     with (
         atomic_path(path) as temporary,
         temporary.open("wb") as file,
         pq.ParquetWriter(file, schema) as writer,
     ):
         for group in _groups(rows):
-            columns = {name: [_known(row.get(name)) for row in group] for name in names}
+            columns = {name: [_cell_or_null(row.get(name)) for row in group] for name in names}
             writer.write_table(pa.table(columns, schema))
 
 
 def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    left = iter(rows)
-    while group := list(islice(left, GROUP_ROWS)):
+    remaining = iter(rows)
+    while group := list(islice(remaining, GROUP_ROWS)):
         yield group
 
 
-def _known(value: Any) -> Any:
+def _cell_or_null(value: Any) -> Any:
     return None if value == "" else arrow_cell(value)
 
 
 def result_fields(names: Iterable[str]) -> list[Any]:
-    """Arrow fields for columns of results.csv; other names become text fields."""
+    """Make Arrow fields for columns of results.csv; columns without a known type are text."""
     import pyarrow as pa
 
-    kinds = {name: pa.int64() for name in _WHOLE} | {name: pa.float64() for name in _REAL}
-    kinds["inverted"] = pa.bool_()
-    return [pa.field(name, kinds.get(name, pa.string())) for name in names]
+    types = {name: pa.int64() for name in _INTEGER_COLUMNS} | {
+        name: pa.float64() for name in _FLOAT_COLUMNS
+    }
+    types["inverted"] = pa.bool_()
+    return [pa.field(name, types.get(name, pa.string())) for name in names]
 
 
 def arrow_cell(value: Any) -> Any:
-    """A value as Arrow takes it: bytes of a file name that are not UTF-8 become ``\\xNN``."""
+    """Convert a cell for Arrow: bytes of a file name that are not UTF-8 become ``\\xNN``."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return value

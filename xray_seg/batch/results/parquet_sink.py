@@ -1,8 +1,8 @@
-"""Outputs as rows of Parquet files instead of many small files: ``part-00000.parquet`` and so on.
+"""Sink that writes outputs as rows of Parquet files (parts): ``part-00000.parquet`` and so on.
 
-A row has an input's cells of results.csv and the bytes of the files that folder output would hold.
-A part is written whole or not at all, and the journal names it only then: what a killed run had
-not yet written is segmented again.
+A row has an input's cells of results.csv and the contents of the files that folder output would
+have. A part is written completely or not at all, and recorded in the journal afterwards. After a
+killed run, inputs without a part are segmented again.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ..journal import Journal, Record
 from .columns import COLUMNS
 from .parquet import arrow_cell, require_parquet, result_fields
 
-#: A part is written when it has so many rows, or holds so many bytes of files.
-_ROWS, _BYTES = 4096, 64 * 2**20
+#: Limits of a part: it is written when it has this many rows or bytes of files.
+_MAX_ROWS, _MAX_BYTES = 4096, 64 * 2**20
 _NAME = re.compile(r"part(-(\d+)-of-\d+)?-(\d{5})\.parquet")
 
 Parts = list[tuple[Path, re.Match[str]]]
 
 
 class ParquetSink:
-    """Collects records and their files, and writes them as parts and into the journal.
+    """Collects records and their files, writes them as parts, and records them in the journal.
 
     Args:
         out: the output folder.
-        journal: of the run; a shard's parts have its suffix.
-        keys: of the run's inputs, in order.
+        journal: the journal of the run; the parts of a shard have its suffix.
+        keys: keys of the run's inputs, in order.
 
     Raises:
         OutputError: pyarrow is not installed.
@@ -42,25 +42,25 @@ class ParquetSink:
         require_parquet()
         self._out, self._journal = out.absolute(), journal
         self._run_suffix = journal.path.stem.removeprefix("journal")
-        self._places = {key: place for place, key in enumerate(keys)}
+        self._positions = {key: position for position, key in enumerate(keys)}
         numbers = [int(match[3]) for _, match in find_parts(out) if self._is_ours(match)]
         self._number = max(numbers, default=-1) + 1
         self._waiting: list[tuple[Record, dict[str, bytes]]] = []
         self._bytes = 0
 
     def add(self, record: Record, files: dict[str, bytes]) -> None:
-        """Take a record and its files; they are stored once the part is full."""
+        """Add a record and its files; they are stored when the part is full."""
         self._waiting.append((record, files))
         self._bytes += sum(map(len, files.values()))
-        if len(self._waiting) >= _ROWS or self._bytes >= _BYTES:
+        if len(self._waiting) >= _MAX_ROWS or self._bytes >= _MAX_BYTES:
             self._flush()
 
     def close(self) -> None:
-        """Write what is waiting, then drop rows of earlier parts that were replaced."""
+        """Write the last part, then drop rows of earlier parts that were replaced."""
         self._flush()
         for path, match in find_parts(self._out):
             ours = self._is_ours(match)
-            if ours or not self._run_suffix:  # after a merge the shards' parts are the whole run's
+            if ours or not self._run_suffix:  # a whole run owns the parts of merged shards
                 self._drop_replaced(path, ours=ours)
 
     def _is_ours(self, match: re.Match[str]) -> bool:
@@ -85,13 +85,13 @@ class ParquetSink:
         files = dict(contents)
         label_map = files.pop(record.row.get("labels", ""), None)
         others = [{"path": name, "content": content} for name, content in files.items()]
-        own = {"key": record.key, "place": self._places.get(record.key)}
+        own = {"key": record.key, "place": self._positions.get(record.key)}
         return {**own, **record.row, "label_map": label_map, "others": others}
 
     def _drop_replaced(self, path: Path, *, ours: bool) -> None:
         """Drop rows of a part that were replaced by rows of later parts.
 
-        The journal learns the new hash first: if the process is killed before the part is
+        The journal records the new hash first. If the process is killed before the part is
         written, the next run finds the replaced rows again and writes the same bytes.
         """
         import pyarrow.parquet as pq
@@ -107,17 +107,17 @@ class ParquetSink:
         elif not all(current):
             data = _encode(pq.read_table(path).filter(current))
             sha256 = hashlib.sha256(data).hexdigest()
-            for key, stays in zip(keys, current, strict=True):
+            for key, is_kept in zip(keys, current, strict=True):
                 record = self._journal.get(key)
-                if stays and record is not None:
+                if is_kept and record is not None:
                     self._append(record, path.name, sha256)
             write_bytes(path, data)
 
 
 def find_parts(folder: Path) -> Parts:
-    """Parts in a folder, those of one run in the order in which they were written.
+    """Find the parts in a folder, in the order in which each run wrote them.
 
-    Their paths are absolute: pyarrow takes a relative one with a colon for a URI.
+    The paths are absolute: pyarrow interprets a relative path with a colon as a URI.
     """
     paths = sorted(folder.absolute().glob("part-*.parquet"))
     found = ((path, match_part(path)) for path in paths)
@@ -125,7 +125,7 @@ def find_parts(folder: Path) -> Parts:
 
 
 def match_part(path: Path) -> re.Match[str] | None:
-    """A match of a part's name: its shard's suffix, the shard's index, its number."""
+    """Match the name of a part; the groups are the shard's suffix, its index, the part's number."""
     return _NAME.fullmatch(path.name)
 
 

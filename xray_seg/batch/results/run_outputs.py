@@ -22,9 +22,9 @@ class Entry:
     """One input of a run.
 
     Attributes:
-        key: its name in the output folder.
+        key: name of its outputs in the output folder.
         row: its row of results.csv.
-        record: its record in the journal; None where it was not reached.
+        record: its record in the journal; None if it was not processed.
     """
 
     key: str
@@ -38,17 +38,17 @@ Entries = Callable[[], Iterable[Entry]]
 def write_run_outputs(
     out: Path, run_suffix: str, entries: Entries, journal: Journal, options: BatchOptions
 ) -> tuple[list[Path], int | None]:
-    """Write all files that are about more than one radiograph, each whole or not at all.
+    """Write the files about all inputs of a run, each completely or not at all.
 
     Args:
         out: the output folder.
-        run_suffix: of a shard, put after each name; empty for a whole run.
-        entries: called once for each file; gives the inputs in their order.
-        journal: holds their records.
-        options: of the batch.
+        run_suffix: put after the file names, ``-1-of-4`` for a shard; empty for a whole run.
+        entries: called once for each file; returns the inputs in order.
+        journal: the journal of the run.
+        options: the options of the batch.
 
     Returns:
-        The files written, and how many radiographs are below ``min_quality`` (None without it).
+        The files written, and the number of radiographs below ``min_quality`` (None without it).
 
     Raises:
         OSError: a file cannot be written.
@@ -77,7 +77,7 @@ def write_run_outputs(
 
 
 def _below(entries: Iterable[Entry], limit: float) -> list[str]:
-    """Keys of the radiographs whose quality is below a limit, worst first."""
+    """Keys of the radiographs with a predicted Dice below a limit, lowest first."""
     below = []
     for entry in entries:
         score = entry.row.get("quality") if entry.record and entry.record.done else None
@@ -92,5 +92,5 @@ def _rows(keys: Iterable[str], journal: Journal) -> Iterator[dict[str, Any]]:
 
 
 def _outputs(entries: Iterable[Entry]) -> Iterator[list[str]]:
-    """The files of each radiograph that has masks."""
+    """Output files of each radiograph with masks."""
     return (entry.record.outputs for entry in entries if entry.record and entry.record.done)
