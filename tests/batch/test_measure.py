@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from xray_seg._util.csv_cells import csv_cell
 from xray_seg.analysis.measurements import MEASURES
 from xray_seg.batch.measure import measure_file
 from xray_seg.batch.results.columns import COLUMNS
-from xray_seg.batch.results.csv_table import csv_cell
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
 

@@ -132,3 +132,15 @@ def test_only_the_first_host_publishes_and_reports(folder, tmp_path, fitted):
     assert result is None
     assert states == []
     assert "publish" not in fitted
+
+
+def test_a_second_training_in_the_same_folder_is_refused(trained, folder, tmp_path, monkeypatch):
+    from xray_seg._util.folder_lock import lock_file
+
+    out = trained[0].run
+    before = read_history(out)
+    with lock_file(out / run.LOCK_FILE) as is_held:
+        assert is_held
+        with pytest.raises(TrainingError, match="another training writes here"):
+            train(folder / "images", folder / "scr", out, config=CONFIG, resume=True)
+    assert read_history(out) == before

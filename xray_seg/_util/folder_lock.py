@@ -68,6 +68,21 @@ def lock_output_folder(out: Path, mark: str, kinds: tuple[str, ...]) -> Iterator
                 sweep(out, (HIDDEN, *kinds))
 
 
+@contextmanager
+def lock_file(path: Path) -> Iterator[bool]:
+    """Hold an exclusive lock file within the block; False where another process holds it.
+
+    Args:
+        path: the lock file; it and its folder are made if they do not exist, and stay.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        yield _try_lock(file, fcntl.LOCK_EX)
+
+
 def _lock_shared(file: IO[str], out: Path) -> None:
     """Wait for a shared lock, at most ``_PATIENCE_S`` seconds."""
     until = time.monotonic() + _PATIENCE_S

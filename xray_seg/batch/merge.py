@@ -13,6 +13,7 @@ from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
+from .._util.csv_cells import csv_cell
 from .._util.files import atomic_path, file_sha256, sync_filesystem
 from .._util.folder_lock import HIDDEN
 from .._util.paths import resolve_inside
@@ -21,7 +22,6 @@ from .journal import Journal
 from .options import BatchOptions, Shard, output_settings
 from .output_folder import journal_path, open_output_folder, refuse_foreign_folder
 from .report.fragment import fragment_path
-from .results.csv_table import csv_cell
 from .results.run_outputs import Entry, write_run_outputs
 from .run_record import RunRecord
 

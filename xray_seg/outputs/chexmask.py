@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._util.csv_cells import csv_cell
 from .._util.files import atomic_path
 from ..labels import RIGHT_LEFT_LABELS, Structure
 from .encoder import OutputFile
@@ -60,7 +61,7 @@ def encode_table(key: str, masks: MaskSet) -> bytes:
 
     height, width = labels.shape
     row = {each.name.title(): run_lengths(each) for each in RIGHT_LEFT_LABELS.structures}
-    row |= {"Image ID": masks.file_name(key), "Height": str(height), "Width": str(width)}
+    row |= {"Image ID": csv_cell(masks.file_name(key)), "Height": str(height), "Width": str(width)}
     row["Dialect"] = _DIALECT
     line = io.StringIO(newline="")
     csv.DictWriter(line, COLUMNS, restval="", lineterminator="\n").writerow(row)

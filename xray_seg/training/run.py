@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from .._util.folder_lock import lock_file
 from ..data.cases import Case, find_cases
 from ..data.splits import Split, fold_cases, split_cases
+from ..errors import TrainingError
 from .build import resolve_config
 from .config import STANDARD, TrainingConfig
 from .devices import fit_on_devices
@@ -17,6 +20,9 @@ from .hosts import SINGLE_HOST, Hosts
 from .publish import MODEL_FOLDER, publish
 from .run_record import RECORD_FILE, EpochRow, read_record
 from .trainer import fit
+
+#: Held by the training that writes into a run folder.
+LOCK_FILE = ".lock"
 
 
 @dataclass(frozen=True)
@@ -127,14 +133,38 @@ def train(
     fit_run = fit
     if devices is not None or hosts.count > 1:
         fit_run = partial(fit_on_devices, devices=devices or 1)
-    fit_run(out, split, config, on_epoch=report.training, resume=resume, finish=finish, hosts=hosts)
-    if not hosts.first:
-        return None
-    report.scoring(0)
-    name = name or out.resolve().name
-    metrics = publish(out, split, name, spacing=spacing, on_case=report.scoring)
+    with _locked(out) if hosts.first else nullcontext():
+        on_epoch = report.training
+        fit_run(out, split, config, on_epoch=on_epoch, resume=resume, finish=finish, hosts=hosts)
+        if not hosts.first:
+            return None
+        report.scoring(0)
+        name = name or out.resolve().name
+        metrics = publish(out, split, name, spacing=spacing, on_case=report.scoring)
     seen = read_record(out).get("held_out_but_trained_before", ())
     return TrainingResult(out, out / MODEL_FOLDER, metrics, config, split, tuple(seen))
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Hold the run folder against a second training at the same time.
+
+    Raises:
+        TrainingError: another training holds it, or it cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            is_held = stack.enter_context(lock_file(run / LOCK_FILE))
+        except OSError as error:
+            reason = error.strerror or error
+            raise TrainingError(
+                f"{run}: cannot be written: {reason}; give another --out"
+            ) from error
+        if not is_held:
+            raise TrainingError(
+                f"{run}: another training writes here; wait for it, or give another --out"
+            )
+        yield
 
 
 def _resumed_precision(config: TrainingConfig, run: Path) -> TrainingConfig:

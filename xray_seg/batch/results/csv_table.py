@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from ..._util.csv_cells import csv_cell
 from ..._util.files import atomic_path
 from .columns import COLUMNS, Row
 
@@ -39,12 +40,3 @@ def write_rows(file: IO[str], rows: Iterable[Row], more_columns: Sequence[str] =
     writer.writeheader()
     for row in rows:
         writer.writerow({key: csv_cell(value) for key, value in row.items()})
-
-
-def csv_cell(value: Any) -> Any:
-    """Format a cell: booleans in lower case, text that looks like a formula after an apostrophe."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
