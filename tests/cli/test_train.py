@@ -36,7 +36,7 @@ def sample(tmp_path_factory):
 
 @pytest.fixture
 def xrayseg(capfd, tmp_path, monkeypatch):
-    """Run a command line; its exit status, standard output and standard error."""
+    """Run a command line; return its exit status, standard output and standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -106,7 +106,7 @@ def test_a_part_without_any_case_is_an_error(sample, xrayseg):
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
-def test_folders_that_do_not_fit_together_are_one_helpful_line(sample, xrayseg, command):
+def test_missing_or_mismatched_folders_are_one_helpful_line(sample, xrayseg, command):
     def message(images, masks):
         status, out, err = xrayseg(command, "--images", images, "--masks", masks, "-o", "out")
         assert (status, out) == (1, "")

@@ -1,4 +1,4 @@
-"""What `xrayseg` says to a command line that is wrong, and to a place it cannot write to."""
+"""Wrong usage and unwritable output folders: exit statuses and messages of `xrayseg`."""
 
 import importlib
 import io
@@ -15,19 +15,19 @@ from xray_seg.data.phantom import make_phantom
 
 
 @pytest.fixture(autouse=True)
-def film(tmp_path, monkeypatch):
-    """Each test in a folder of its own that holds one film."""
+def radiograph(tmp_path, monkeypatch):
+    """Run each test in its own folder, with one radiograph in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     pixels = (make_phantom(1, 64).radiograph * 255).astype(np.uint8)
-    Path("film.png").write_bytes(imagecodecs.png_encode(pixels))
-    return Path("film.png")
+    Path("radiograph.png").write_bytes(imagecodecs.png_encode(pixels))
+    return Path("radiograph.png")
 
 
 @pytest.fixture
 def xrayseg(capfd):
-    """Run a command line; its exit status, standard output and standard error."""
+    """Run a command line; return its exit status, standard output and standard error."""
 
     def run(*args):
         with pytest.raises(SystemExit) as stop:
@@ -84,26 +84,26 @@ def test_the_version_is_the_packages(xrayseg, option):
         ([], "Usage: xrayseg"),
         (["bath"], "bath"),
         (["batch"], "Usage: xrayseg batch"),
-        (["batch", "film.png"], "--out"),
+        (["batch", "radiograph.png"], "--out"),
         (["batch", "-o", "masks"], "INPUT"),
-        (["batch", "film.png", "-o", "masks", "--sve", "labels"], "--sve"),
-        (["batch", "film.png", "-o", "masks", "--save", "labels,svg"], "organs, overlay"),
-        (["batch", "film.png", "-o", "masks", "--save", ","], "organs, overlay"),
-        (["batch", "film.png", "-o", "masks", "--format", "jpg"], "tiff"),
-        (["batch", "film.png", "-o", "masks", "--engine", "onnx"], "litert"),
-        (["batch", "film.png", "-o", "masks", "--precision", "int4"], "int8"),
-        (["batch", "film.png", "-o", "masks", "--batch-size", "0"], "--batch-size"),
-        (["batch", "film.png", "-o", "masks", "--workers", "many"], "--workers"),
-        (["batch", "film.png", "-o", "masks", "--spacing", "0"], "--spacing"),
-        (["batch", "film.png", "-o", "masks", "--spacing", "-1"], "--spacing"),
-        (["batch", "film.png", "-o", "masks", "--raw-shape", "2048"], "2048x2048"),
-        (["batch", "film.png", "-o", "masks", "--raw-shape", "0x5"], "2048x2048"),
-        (["batch", "film.png", "-o", "masks", "--raw-shape", "²x5"], "²"),
-        (["batch", "film.png", "-o", "masks", "--raw-dtype", "f4"], ">u2"),
-        (["batch", "film.png", "-o", "masks", "--shard", "3/2"], "I/N"),
-        (["batch", "film.png", "-o", "masks", "--shard", "0/2"], "I/N"),
-        (["batch", "film.png", "-o", "masks", "--shard", "2"], "I/N"),
-        (["batch", "film.png", "-o", "masks", "--invert", "--auto-invert"], "--auto-invert"),
+        (["batch", "radiograph.png", "-o", "masks", "--sve", "labels"], "--sve"),
+        (["batch", "radiograph.png", "-o", "masks", "--save", "labels,svg"], "organs, overlay"),
+        (["batch", "radiograph.png", "-o", "masks", "--save", ","], "organs, overlay"),
+        (["batch", "radiograph.png", "-o", "masks", "--format", "jpg"], "tiff"),
+        (["batch", "radiograph.png", "-o", "masks", "--engine", "onnx"], "litert"),
+        (["batch", "radiograph.png", "-o", "masks", "--precision", "int4"], "int8"),
+        (["batch", "radiograph.png", "-o", "masks", "--batch-size", "0"], "--batch-size"),
+        (["batch", "radiograph.png", "-o", "masks", "--workers", "many"], "--workers"),
+        (["batch", "radiograph.png", "-o", "masks", "--spacing", "0"], "--spacing"),
+        (["batch", "radiograph.png", "-o", "masks", "--spacing", "-1"], "--spacing"),
+        (["batch", "radiograph.png", "-o", "masks", "--raw-shape", "2048"], "2048x2048"),
+        (["batch", "radiograph.png", "-o", "masks", "--raw-shape", "0x5"], "2048x2048"),
+        (["batch", "radiograph.png", "-o", "masks", "--raw-shape", "²x5"], "²"),
+        (["batch", "radiograph.png", "-o", "masks", "--raw-dtype", "f4"], ">u2"),
+        (["batch", "radiograph.png", "-o", "masks", "--shard", "3/2"], "I/N"),
+        (["batch", "radiograph.png", "-o", "masks", "--shard", "0/2"], "I/N"),
+        (["batch", "radiograph.png", "-o", "masks", "--shard", "2"], "I/N"),
+        (["batch", "radiograph.png", "-o", "masks", "--invert", "--auto-invert"], "--auto-invert"),
         (["phantom"], "--out"),
         (["phantom", "-o", "sample", "--count", "0"], "--count"),
         (["info", "--yaml"], "--yaml"),
@@ -116,7 +116,7 @@ def test_wrong_usage_is_status_2_with_a_helpful_line(xrayseg, args, hint):
     assert hint in err
     assert "Usage: xrayseg" in err
     assert "Traceback" not in err
-    assert [path.name for path in Path().iterdir()] == ["film.png"]
+    assert [path.name for path in Path().iterdir()] == ["radiograph.png"]
 
 
 def test_an_empty_list_on_standard_input_is_wrong_usage(xrayseg, monkeypatch):
@@ -138,8 +138,8 @@ _NO_WEIGHTS = ["--weights", "nowhere"]
     ],
     ids=_spelled,
 )
-def test_what_cannot_run_here_is_one_helpful_line(xrayseg, options, hint):
-    status, out, err = xrayseg("batch", "film.png", "-o", "masks", *options)
+def test_unavailable_weights_engines_and_devices_are_one_helpful_line(xrayseg, options, hint):
+    status, out, err = xrayseg("batch", "radiograph.png", "-o", "masks", *options)
     assert status != 0
     assert out == ""
     assert hint in err
@@ -158,65 +158,65 @@ def test_what_cannot_run_here_is_one_helpful_line(xrayseg, options, hint):
     ],
     ids=_spelled,
 )
-def test_options_that_name_nothing_or_contradict_each_other_are_wrong_usage(xrayseg, options):
-    assert xrayseg("batch", "film.png", "-o", "masks", *options)[0] == 2
+def test_unknown_or_contradictory_engine_options_are_wrong_usage(xrayseg, options):
+    assert xrayseg("batch", "radiograph.png", "-o", "masks", *options)[0] == 2
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_spacing_is_a_finite_number(xrayseg, value):
-    assert xrayseg("batch", "film.png", "-o", "masks", "--spacing", value)[0] == 2
+    assert xrayseg("batch", "radiograph.png", "-o", "masks", "--spacing", value)[0] == 2
 
 
 def test_the_weights_of_the_environment_are_used(xrayseg, monkeypatch):
     monkeypatch.setenv("XRAYSEG_WEIGHTS", "from/the/environment")
-    status, _, err = xrayseg("batch", "film.png", "-o", "masks")
+    status, _, err = xrayseg("batch", "radiograph.png", "-o", "masks")
     assert status != 0
     assert "from/the/environment" in err
 
 
-@pytest.mark.parametrize("out", ["film.png", "film.png/below"])
-def test_an_output_folder_that_cannot_be_made_is_one_helpful_line(xrayseg, out):
-    status, _, err = xrayseg("batch", "film.png", "-o", out)
+@pytest.mark.parametrize("out", ["radiograph.png", "radiograph.png/below"])
+def test_an_output_folder_that_cannot_be_created_is_one_helpful_line(xrayseg, out):
+    status, _, err = xrayseg("batch", "radiograph.png", "-o", out)
     assert status == 1
     assert err.startswith(f"xrayseg: {out}: cannot be written")
     assert len(err.splitlines()) == 1
 
 
-def test_a_film_whose_masks_cannot_be_written_is_named_on_standard_error(xrayseg):
+def test_a_radiograph_whose_masks_cannot_be_written_is_named_on_standard_error(xrayseg):
     Path("masks").mkdir()
     Path("masks/labels").write_text("in the way")
-    status, _, err = xrayseg("batch", "film.png", "-o", "masks")
+    status, _, err = xrayseg("batch", "radiograph.png", "-o", "masks")
     assert status == 1
-    assert "film.png" in err
+    assert "radiograph.png" in err
 
 
-def test_the_last_line_names_the_output_folder_as_it_is(xrayseg):
-    status, out, _ = xrayseg("batch", "film.png", "-o", "masks [new]")
+def test_the_last_line_names_the_output_folder_without_markup(xrayseg):
+    status, out, _ = xrayseg("batch", "radiograph.png", "-o", "masks [new]")
     assert status == 0
     assert "masks [new]" in out
 
 
-def test_the_last_line_is_one_line_however_long_the_output_folders_name(xrayseg):
-    folder = "masks of all the films of ward four in the year of the great move " * 3
-    _, out, _ = xrayseg("batch", "film.png", "-o", folder.strip())
+def test_the_last_line_is_not_wrapped(xrayseg):
+    folder = "masks of all the radiographs of ward four in a folder with a long name " * 3
+    _, out, _ = xrayseg("batch", "radiograph.png", "-o", folder.strip())
     assert any(f"{folder.strip()}/results.csv" in line for line in out.splitlines())
 
 
 def test_a_list_separated_by_nulls_ends_without_a_traceback(xrayseg, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("film.png\0other.png\0"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("radiograph.png\0other.png\0"))
     status, _, err = xrayseg("batch", "-", "-o", "masks")
     assert status in (1, 2)
-    assert "film.png" in err
+    assert "radiograph.png" in err
 
 
 def test_phantoms_have_the_layout_of_jsrt_and_scr(xrayseg):
     status, out, _ = xrayseg("phantom", "--out", "sample", "--count", "2", "--seed", "3")
     assert status == 0
     assert "sample/images" in out
-    films = sorted(Path("sample/images").iterdir())
-    assert [film.name for film in films] == ["PHANTOM001.IMG", "PHANTOM002.IMG"]
-    assert {film.stat().st_size for film in films} == {2048 * 2048 * 2}
-    values = np.fromfile(films[0], ">u2")
+    radiographs = sorted(Path("sample/images").iterdir())
+    assert [radiograph.name for radiograph in radiographs] == ["PHANTOM001.IMG", "PHANTOM002.IMG"]
+    assert {radiograph.stat().st_size for radiograph in radiographs} == {2048 * 2048 * 2}
+    values = np.fromfile(radiographs[0], ">u2")
     assert 0 < values.min() < values.max() <= 4095
     for fold, name in ((1, "PHANTOM001"), (2, "PHANTOM002")):
         masks = sorted(Path(f"sample/scr/fold{fold}/masks").rglob("*.gif"))

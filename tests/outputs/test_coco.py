@@ -1,4 +1,4 @@
-"""COCO data sets and CheXmask tables of single images and of many, read by pycocotools and csv."""
+"""COCO data sets and CheXmask tables of one or many images, read by pycocotools and csv."""
 
 import json
 
@@ -13,7 +13,7 @@ from xray_seg.labels import ORGAN_LABELS, ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.outputs import merge_outputs
 from xray_seg.postprocessing.laterality import split_sides
 
-# Of pycocotools with numpy 2, not ours to mend.
+# Raised by pycocotools with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 _NOISE = np.random.default_rng(4).integers(0, 4, (20, 30)).astype(np.uint8)
@@ -24,7 +24,7 @@ _NOISE = np.random.default_rng(4).integers(0, 4, (20, 30)).astype(np.uint8)
 @pytest.mark.parametrize(
     "labels", [chest(1), _NOISE, np.zeros((5, 4), np.uint8)], ids=["chest", "noise", "empty"]
 )
-def test_one_image_by_itself(tmp_path, kind, sides, labels):
+def test_the_data_set_of_one_image(tmp_path, kind, sides, labels):
     (path,) = save_outputs(tmp_path, "ward/x", [kind], ".tif", segmentation(labels), sides).paths
     assert path == tmp_path / kind / "ward" / "x.json"
     data = load(path)
@@ -32,17 +32,12 @@ def test_one_image_by_itself(tmp_path, kind, sides, labels):
     assert image["file_name"] == "ward/x.png"
     assert (image["height"], image["width"]) == labels.shape
     shown = split_sides(labels) if sides else labels
-    check_image(data, image["id"], shown, RIGHT_LEFT_LABELS.structures if sides else _wholes())
+    check_image(data, image["id"], shown, RIGHT_LEFT_LABELS.structures if sides else ORGANS)
     assert ("column-major, zeros first" in data.dataset["info"]["segmentation"]) == (kind == "rle")
     assert ("right lung is on the left" in data.dataset["info"].get("sides", "")) == sides
 
 
-def _wholes():
-    """Organs have names and labels, as parts do."""
-    return ORGANS
-
-
-def test_categories_name_parts_under_their_organ(tmp_path):
+def test_right_and_left_parts_have_their_organ_as_supercategory(tmp_path):
     whole, sided = (
         json.loads(
             save_outputs(tmp_path, "x", ["rle"], "", segmentation(chest(1)), sides)
@@ -82,7 +77,7 @@ def save_all(out, kinds, sides=False, count=3):
     ],
     ids=str,
 )
-def test_many_images_as_one_data_set(tmp_path, kinds, sides):
+def test_the_data_set_of_many_images(tmp_path, kinds, sides):
     names, maps = save_all(tmp_path, kinds, sides)
     merge_outputs(tmp_path, "", kinds, RIGHT_LEFT_LABELS if sides else ORGAN_LABELS, lambda: names)
     data = load(tmp_path / "coco.json")
@@ -90,7 +85,7 @@ def test_many_images_as_one_data_set(tmp_path, kinds, sides):
     notes = data.dataset["annotations"]
     assert [note["id"] for note in notes] == list(range(1, len(notes) + 1))
     for image, labels in zip(data.getImgIds(), maps, strict=True):
-        check_image(data, image, labels, RIGHT_LEFT_LABELS.structures if sides else _wholes())
+        check_image(data, image, labels, RIGHT_LEFT_LABELS.structures if sides else ORGANS)
     if "contours" in kinds and "rle" in kinds:
         for note in notes:
             labels = maps[note["image_id"] - 1]
@@ -102,7 +97,7 @@ def test_many_images_as_one_data_set(tmp_path, kinds, sides):
         assert "sides of pixels" in data.dataset["info"]["contours"]
 
 
-def test_the_same_images_give_the_same_bytes_and_nothing_else_stays(tmp_path):
+def test_merging_is_deterministic_and_leaves_no_temporary_files(tmp_path):
     names, _ = save_all(tmp_path, ("rle", "chexmask"))
     made = []
     for _ in range(2):
@@ -123,7 +118,7 @@ def test_the_same_images_give_the_same_bytes_and_nothing_else_stays(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["gone", "damaged", "not of sides", "a list"])
-def test_an_image_whose_file_is_of_no_use_is_left_out(tmp_path, harm):
+def test_an_image_with_a_missing_or_damaged_file_is_skipped(tmp_path, harm):
     names, maps = save_all(tmp_path, ("rle",))
     spoilt = tmp_path / names[1][0]
     if harm == "gone":
@@ -135,10 +130,10 @@ def test_an_image_whose_file_is_of_no_use_is_left_out(tmp_path, harm):
     merge_outputs(tmp_path, "", ("rle",), ORGAN_LABELS, lambda: names)
     data = load(tmp_path / "coco.json")
     assert [each["file_name"] for each in data.dataset["images"]] == ["w/x.png", "w/x.png"]
-    check_image(data, 2, maps[2], _wholes())
+    check_image(data, 2, maps[2], ORGANS)
 
 
-def test_no_image_at_all(tmp_path):
+def test_merging_no_images(tmp_path):
     merge_outputs(tmp_path, "", ("rle", "chexmask"), ORGAN_LABELS, list)
     data = load(tmp_path / "coco.json")
     assert (data.getImgIds(), data.getAnnIds()) == ([], [])
@@ -161,7 +156,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
     assert peaks[1] < 1.2 * peaks[0] < 0.5 * (tmp_path / "coco.json").stat().st_size
 
 
-def test_tables_like_chexmasks(tmp_path):
+def test_tables_have_the_columns_and_run_lengths_of_chexmask(tmp_path):
     names, maps = save_all(tmp_path, ("chexmask",))
     merge_outputs(tmp_path, "", ("chexmask",), ORGAN_LABELS, lambda: names)
     rows = rows_of(tmp_path / "chexmask.csv")
@@ -178,7 +173,7 @@ def test_tables_like_chexmasks(tmp_path):
 
 @pytest.mark.parametrize("name", ['a,b "c".png', "Thorax ä 胸.png", "two\nlines.png", "=1+1.png"])
 def test_odd_names_are_kept(tmp_path, name):
-    result = segmentation(chest(1), f"films/{name}")
+    result = segmentation(chest(1), f"radiographs/{name}")
     made = save_outputs(tmp_path, "ward/x", ("rle", "chexmask"), "", result)
     names = [path.relative_to(tmp_path).as_posix() for path in made.paths]
     merge_outputs(tmp_path, "", ("rle", "chexmask"), ORGAN_LABELS, lambda: [names, names])
@@ -193,14 +188,14 @@ def test_a_segmentation_saves_itself_as_json_and_csv(tmp_path, sides):
     result.save(tmp_path / "x.json", sides=sides)
     shown = split_sides(labels) if sides else labels
     check_image(
-        load(tmp_path / "x.json"), 1, shown, RIGHT_LEFT_LABELS.structures if sides else _wholes()
+        load(tmp_path / "x.json"), 1, shown, RIGHT_LEFT_LABELS.structures if sides else ORGANS
     )
     result.save(tmp_path / "x.csv")
     (row,) = rows_of(tmp_path / "x.csv")
     assert np.array_equal(slow_paint(row["Heart"], labels.shape), labels == 2)
 
 
-def test_a_folder_in_the_way_is_named(tmp_path):
+def test_a_path_that_is_a_folder_is_named(tmp_path):
     (tmp_path / "x.json").mkdir()
     with pytest.raises(OutputError, match=r"x\.json: cannot be written"):
         segmentation(chest(1)).save(tmp_path / "x.json")

@@ -1,4 +1,4 @@
-"""DICOM SEG of films made here, read back by highdicom and pydicom."""
+"""DICOM SEG of generated radiographs, read back by highdicom and pydicom."""
 
 import os
 
@@ -20,11 +20,11 @@ from xray_seg.readers import read
 from xray_seg.segmentation import Segmentation
 
 LABELS = chest(3, 80)[:60]
-FILM = np.add.outer(np.arange(60), 3 * np.arange(80)).astype(np.uint16)
+PIXELS = np.add.outer(np.arange(60), 3 * np.arange(80)).astype(np.uint16)
 
 
 def segment(path, labels=LABELS):
-    """As though the network had found these labels on a film."""
+    """A segmentation of a radiograph with the given labels."""
     return Segmentation(read(path), labels, np.zeros((4, 4, 4), np.float32), load_model())
 
 
@@ -46,24 +46,26 @@ def check(path, source, sides=False, labels=LABELS):
 
 @pytest.mark.parametrize("sides", [False, True])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-def test_masks_come_back(tmp_path, sides, photometric):
-    film = make(tmp_path / "film", FILM, PhotometricInterpretation=photometric, **WHOSE)
-    path = written(tmp_path, film, sides)
-    check(path, film, sides)
+def test_masks_are_read_back(tmp_path, sides, photometric):
+    radiograph = make(
+        tmp_path / "radiograph", PIXELS, PhotometricInterpretation=photometric, **WHOSE
+    )
+    path = written(tmp_path, radiograph, sides)
+    check(path, radiograph, sides)
     assert pydicom.dcmread(path).SegmentationType == "BINARY"
 
 
 @pytest.mark.parametrize("kind", COMPRESSED)
-def test_of_compressed_films(tmp_path, kind):
+def test_masks_of_compressed_radiographs_are_read_back(tmp_path, kind):
     syntax, encode, bits = COMPRESSED[kind]
-    pixels = FILM.astype(f"u{bits // 8}")
-    film = make(tmp_path / "film", pixels, syntax, encode(pixels), **WHOSE)
-    check(written(tmp_path, film), film)
+    pixels = PIXELS.astype(f"u{bits // 8}")
+    radiograph = make(tmp_path / "radiograph", pixels, syntax, encode(pixels), **WHOSE)
+    check(written(tmp_path, radiograph), radiograph)
 
 
-def test_without_highdicom_frames_are_the_masks_too(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    dataset = pydicom.dcmread(written(tmp_path, film, sides=True))
+def test_frames_are_the_masks_when_read_by_pydicom(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    dataset = pydicom.dcmread(written(tmp_path, radiograph, sides=True))
     frames = dataset.pixel_array
     numbers = [
         frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
@@ -76,10 +78,10 @@ def test_without_highdicom_frames_are_the_masks_too(tmp_path):
         )
 
 
-def test_it_belongs_to_the_patient_and_study_and_refers_to_the_film(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    source = pydicom.dcmread(film)
-    dataset = pydicom.dcmread(written(tmp_path, film))
+def test_it_belongs_to_the_patient_and_study_and_refers_to_the_radiograph(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    source = pydicom.dcmread(radiograph)
+    dataset = pydicom.dcmread(written(tmp_path, radiograph))
     kept = [name for name in WHOSE if name.startswith(("Patient", "Study", "Accession"))]
     assert len(kept) == 9
     for name in kept:
@@ -102,11 +104,11 @@ def test_it_belongs_to_the_patient_and_study_and_refers_to_the_film(tmp_path):
         assert item.ReferencedSOPInstanceUID == source.SOPInstanceUID
 
 
-def test_organs_are_coded_with_their_side(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
+def test_segments_are_coded_with_organ_and_side(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
 
     def coded(sides):
-        for each in pydicom.dcmread(written(tmp_path, film, sides)).SegmentSequence:
+        for each in pydicom.dcmread(written(tmp_path, radiograph, sides)).SegmentSequence:
             (kind,) = each.SegmentedPropertyTypeCodeSequence
             (category,) = each.SegmentedPropertyCategoryCodeSequence
             assert (category.CodeValue, category.CodingSchemeDesignator) == ("91723000", "SCT")
@@ -141,9 +143,9 @@ def test_the_codes_are_those_of_the_standard():
         assert dicom_seg._SIDES[side] == (code.value, code.scheme_designator, code.meaning)
 
 
-def test_it_names_the_algorithm_and_its_weights(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    dataset = pydicom.dcmread(written(tmp_path, film))
+def test_it_identifies_the_algorithm_and_its_weights(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    dataset = pydicom.dcmread(written(tmp_path, radiograph))
     model = load_model()
     for each in dataset.SegmentSequence:
         assert (each.SegmentAlgorithmType, each.SegmentAlgorithmName) == ("AUTOMATIC", "xray-seg")
@@ -158,26 +160,26 @@ GEOMETRY = {"ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "
 
 
 @pytest.mark.parametrize("stated", [{}, {"FrameOfReferenceUID": "1.2.3.9"}], ids=str)
-def test_no_geometry_is_made_up(tmp_path, stated):
-    film = make(tmp_path / "film", FILM, PixelSpacing=[0.2, 0.2], **stated, **WHOSE)
-    path = written(tmp_path, film)
-    check(path, film)
+def test_no_geometry_is_invented(tmp_path, stated):
+    radiograph = make(tmp_path / "radiograph", PIXELS, PixelSpacing=[0.2, 0.2], **stated, **WHOSE)
+    path = written(tmp_path, radiograph)
+    check(path, radiograph)
     dataset = pydicom.dcmread(path)
     assert not {element.keyword for element in dataset.iterall()} & GEOMETRY
     assert dataset.get("FrameOfReferenceUID") == stated.get("FrameOfReferenceUID")
 
 
-def test_of_several_frames_the_first_is_referred_to(tmp_path):
-    film = make(
-        tmp_path / "film",
-        np.concatenate([FILM, FILM + 7]),
+def test_it_refers_to_the_first_of_several_frames(tmp_path):
+    radiograph = make(
+        tmp_path / "radiograph",
+        np.concatenate([PIXELS, PIXELS + 7]),
         NumberOfFrames=2,
         Rows=60,
         SOPClassUID=uid.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
         **WHOSE,
     )
-    path = written(tmp_path, film)
-    check(path, film)
+    path = written(tmp_path, radiograph)
+    check(path, radiograph)
     dataset = pydicom.dcmread(path)
     for frame in dataset.PerFrameFunctionalGroupsSequence:
         (item,) = frame.DerivationImageSequence[0].SourceImageSequence
@@ -201,50 +203,50 @@ def test_of_several_frames_the_first_is_referred_to(tmp_path):
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:pydicom")
-def test_odd_headers(tmp_path, header):
-    film = make(tmp_path / "film", FILM, **(WHOSE | header))
-    path = written(tmp_path, film)
-    check(path, film)
+def test_nonstandard_headers(tmp_path, header):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **(WHOSE | header))
+    path = written(tmp_path, radiograph)
+    check(path, radiograph)
     if "PatientName" in header:
         assert pydicom.dcmread(path).PatientName == header["PatientName"]
 
 
-def test_a_film_without_patient(tmp_path):
+def test_a_radiograph_without_patient(tmp_path):
     bare = {name: WHOSE[name] for name in ("StudyInstanceUID", "SeriesInstanceUID")}
-    film = make(tmp_path / "film", FILM, **bare)
-    os.utime(film, (0, 0))
-    path = written(tmp_path, film)
-    check(path, film)
+    radiograph = make(tmp_path / "radiograph", PIXELS, **bare)
+    os.utime(radiograph, (0, 0))
+    path = written(tmp_path, radiograph)
+    check(path, radiograph)
     dataset = pydicom.dcmread(path)
     assert (dataset.PatientID, dataset.PatientName, dataset.StudyDate) == ("", "", "")
-    assert dataset.ContentDate == "19700101"  # of the file
+    assert dataset.ContentDate == "19700101"  # of the file's modification time
 
 
 @pytest.mark.parametrize("sides", [False, True])
 @pytest.mark.parametrize("organ", [None, 2])
-def test_what_was_not_found_is_an_empty_segment(tmp_path, sides, organ):
-    film = make(tmp_path / "film", FILM, **WHOSE)
+def test_missing_structures_are_empty_segments(tmp_path, sides, organ):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
     labels = np.where(organ == LABELS, 0, LABELS) if organ else np.zeros_like(LABELS)
     labels = labels.astype(np.uint8)
-    check(written(tmp_path, film, sides, labels), film, sides, labels)
+    check(written(tmp_path, radiograph, sides, labels), radiograph, sides, labels)
 
 
-def test_the_same_film_and_masks_give_the_same_bytes(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    one = written(tmp_path / "one", film).read_bytes()
-    assert written(tmp_path / "two", film).read_bytes() == one
+def test_the_same_radiograph_and_masks_give_the_same_bytes(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    one = written(tmp_path / "one", radiograph).read_bytes()
+    assert written(tmp_path / "two", radiograph).read_bytes() == one
 
 
 def test_other_masks_have_another_uid(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    other = make(tmp_path / "other", FILM, **WHOSE)
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    other = make(tmp_path / "other", PIXELS, **WHOSE)
     datasets = [
         pydicom.dcmread(written(tmp_path / str(number), path, sides, labels))
         for number, (path, sides, labels) in enumerate(
             [
-                (film, False, LABELS),
-                (film, True, LABELS),
-                (film, False, LABELS[::-1].copy()),
+                (radiograph, False, LABELS),
+                (radiograph, True, LABELS),
+                (radiograph, False, LABELS[::-1].copy()),
                 (other, False, LABELS),
             ]
         )
@@ -254,7 +256,7 @@ def test_other_masks_have_another_uid(tmp_path):
 
 
 #: Types 1 and 2 of the modules that PS3.3, A.51 makes mandatory, and those of Derivation Image.
-_FILLED = """
+_NOT_EMPTY = """
     StudyInstanceUID SeriesInstanceUID Modality SeriesNumber Manufacturer ManufacturerModelName
     DeviceSerialNumber SoftwareVersions ImageType InstanceNumber ContentLabel SegmentationType
     SegmentSequence Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation PixelData
@@ -262,29 +264,29 @@ _FILLED = """
     ContentTime PerFrameFunctionalGroupsSequence DimensionOrganizationSequence SOPClassUID
     DimensionIndexSequence SOPInstanceUID ReferencedSeriesSequence PresentationLUTShape
 """
-_THERE = """
+_PRESENT = """
     PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime StudyID AccessionNumber
     ReferringPhysicianName ContentDescription ContentCreatorName SharedFunctionalGroupsSequence
 """
 
 
-def test_the_attributes_that_the_standard_requires_are_there(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    dataset = pydicom.dcmread(written(tmp_path, film))
-    assert [name for name in _FILLED.split() if dataset.get(name) in (None, "")] == []
-    assert [name for name in _THERE.split() if name not in dataset] == []
+def test_attributes_that_the_standard_requires_are_present(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    dataset = pydicom.dcmread(written(tmp_path, radiograph))
+    assert [name for name in _NOT_EMPTY.split() if dataset.get(name) in (None, "")] == []
+    assert [name for name in _PRESENT.split() if name not in dataset] == []
     assert (dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit) == (1, 1, 0)
     assert dataset.file_meta.TransferSyntaxUID == uid.ExplicitVRLittleEndian
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
-def test_what_pydicom_ships_gets_a_seg_or_a_reason(tmp_path, path):
+def test_files_shipped_with_pydicom_get_a_seg_or_a_reason(tmp_path, path):
     try:
-        film = read(path)
+        radiograph = read(path)
     except ReadError:
         return
-    labels = np.zeros(film.shape, np.uint8)
+    labels = np.zeros(radiograph.shape, np.uint8)
     labels[1:4, 1:5], labels[:, :1] = 1, 2
     try:
         made = written(tmp_path, path, labels=labels)
@@ -294,35 +296,35 @@ def test_what_pydicom_ships_gets_a_seg_or_a_reason(tmp_path, path):
     check(made, path, labels=labels)
 
 
-def test_beside_other_kinds_a_film_that_is_no_dicom_has_a_note(tmp_path):
+def test_with_other_kinds_a_radiograph_in_another_format_gets_a_note(tmp_path):
     made = save_outputs(tmp_path, "x", ["labels", "dicom-seg"], ".tif", segmentation(LABELS))
     assert made.paths == [tmp_path / "labels" / "x.tif"]
     assert made.notes == ("no dicom-seg: the film is not a DICOM file",)
 
 
-def test_alone_it_is_an_error(tmp_path):
+def test_without_other_kinds_another_format_is_an_error(tmp_path):
     with pytest.raises(OutputError, match="not a DICOM file"):
         save_outputs(tmp_path, "x", ["dicom-seg"], ".tif", segmentation(LABELS))
 
 
-def test_a_header_that_refers_to_nothing_is_named(tmp_path):
-    film = make(tmp_path / "film", FILM)
+def test_missing_uids_are_named(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS)
     with pytest.raises(OutputError, match="no StudyInstanceUID, SeriesInstanceUID"):
-        written(tmp_path, film)
+        written(tmp_path, radiograph)
 
 
-def test_a_film_that_has_gone_is_named(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    result = segment(film)
-    film.unlink()
+def test_a_source_that_was_removed_is_named(tmp_path):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    result = segment(radiograph)
+    radiograph.unlink()
     with pytest.raises(OutputError, match="cannot be read again: No such file"):
         save_outputs(tmp_path, "x", ["dicom-seg"], ".tif", result)
 
 
 def test_a_segmentation_saves_itself_as_dcm(tmp_path):
-    film = make(tmp_path / "film", FILM, **WHOSE)
-    segment(film).save(tmp_path / "x.dcm", sides=True)
-    check(tmp_path / "x.dcm", film, sides=True)
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+    segment(radiograph).save(tmp_path / "x.dcm", sides=True)
+    check(tmp_path / "x.dcm", radiograph, sides=True)
     with pytest.raises(OutputError, match=r"y\.dcm: cannot be written: .*not a DICOM file"):
         segmentation(LABELS).save(tmp_path / "y.dcm")
 
@@ -334,7 +336,7 @@ def test_without_highdicom_it_says_what_to_install(monkeypatch):
     check_kinds(["labels"])
 
 
-def test_no_filter_of_warnings_outlives_what_it_was_set_for(tmp_path):
+def test_warning_filters_are_restored(tmp_path):
     import warnings
 
     from xray_seg._util.warnings import warnings_ignored

@@ -1,4 +1,4 @@
-"""Batches that save more than label maps: what the run gathers, keeps, notes and leaves out."""
+"""Batches with several kinds of output: merged files, resumed runs, notes and failures."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from xray_seg.data.phantom import make_phantom
 from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.postprocessing.laterality import split_sides
 
-# Of pycocotools with numpy 2, not ours to mend.
+# Raised by pycocotools with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
@@ -32,22 +32,22 @@ def segmenter():
 
 
 @pytest.fixture
-def films(tmp_path, monkeypatch):
-    """Two films, one of them DICOM in a folder of its own, and what is no film."""
+def radiographs(tmp_path, monkeypatch):
+    """A PNG radiograph, a DICOM radiograph in a subfolder, and a PDF file."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
-    folder = tmp_path / "films"
+    folder = tmp_path / "radiographs"
     (folder / "ward").mkdir(parents=True)
-    write_film(folder / "a.png", 1)
+    write_radiograph(folder / "a.png", 1)
     pixels = (4095 * (1 - make_phantom(2, 96).radiograph)).astype(np.uint16)[:80]
     make(folder / "ward" / "b.dcm", pixels, PhotometricInterpretation="MONOCHROME1", **WHOSE)
     (folder / "guide.pdf").write_bytes(b"%PDF-1.4\n%")
     return folder
 
 
-def write_film(path, seed):
-    film = (make_phantom(seed, 80).radiograph * 255).astype(np.uint8)
-    path.write_bytes(imagecodecs.png_encode(film[:, 8:]))
+def write_radiograph(path, seed):
+    radiograph = (make_phantom(seed, 80).radiograph * 255).astype(np.uint8)
+    path.write_bytes(imagecodecs.png_encode(radiograph[:, 8:]))
 
 
 def batch(*args):
@@ -62,9 +62,9 @@ def results(out):
 
 
 @pytest.mark.parametrize("sides", [False, True])
-def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, capfd):
+def test_all_kinds_of_output_agree_with_the_label_maps(radiographs, tmp_path, sides, capfd):
     out = tmp_path / "out"
-    assert batch(films, "--out", out, "--save", ALL, *["--sides"] * sides) == 1
+    assert batch(radiographs, "--out", out, "--save", ALL, *["--sides"] * sides) == 1
     data = load(out / "coco.json")
     parts = RIGHT_LEFT_LABELS.structures if sides else ORGANS
     named = [each["file_name"] for each in data.dataset["images"]]
@@ -78,7 +78,7 @@ def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, c
         for part in parts:
             organ = out / "organs" / f"{key}.{part.name.replace(' ', '-')}.tif"
             assert np.array_equal(tifffile.imread(organ) == 255, labels == part.label)
-    masks = masks_in(out / "seg" / "ward" / "b.dcm", films / "ward" / "b.dcm")
+    masks = masks_in(out / "seg" / "ward" / "b.dcm", radiographs / "ward" / "b.dcm")
     assert [masks[part.name].sum() for part in parts] == [
         (labels == part.label).sum() for part in parts
     ]
@@ -90,11 +90,11 @@ def test_everything_at_once_agrees_with_the_label_maps(films, tmp_path, sides, c
     capfd.readouterr()
 
 
-def test_sides_are_those_of_the_whole_organs(films, tmp_path, segmenter):
+def test_right_and_left_parts_make_up_the_organs(radiographs, tmp_path, segmenter):
     for sides in (False, True):
         out = tmp_path / str(sides)
         run_batch(
-            [str(films / "a.png")],
+            [str(radiographs / "a.png")],
             out,
             segmenter=segmenter,
             options=BatchOptions(save=("labels",), sides=sides),
@@ -108,42 +108,48 @@ def test_sides_are_those_of_the_whole_organs(films, tmp_path, segmenter):
 SAVE = ("rle", "contours", "chexmask")
 
 
-def go(films, out, segmenter, **options):
+def go(radiographs, out, segmenter, **options):
     summary = run_batch(
-        [str(films)], out, segmenter=segmenter, options=BatchOptions(save=SAVE, **options)
+        [str(radiographs)], out, segmenter=segmenter, options=BatchOptions(save=SAVE, **options)
     )
     return summary.done, summary.kept, summary.failed
 
 
-def test_a_run_that_goes_on_has_all_images_in_the_order_of_the_inputs(films, tmp_path, segmenter):
+def test_a_resumed_run_merges_all_images_in_the_order_of_the_inputs(
+    radiographs, tmp_path, segmenter
+):
     out, whole = tmp_path / "out", tmp_path / "whole"
-    assert go(films, out, segmenter) == (2, 0, 1)
+    assert go(radiographs, out, segmenter) == (2, 0, 1)
     first = (out / "coco.json").read_bytes(), (out / "chexmask.csv").read_bytes()
-    assert go(films, out, segmenter) == (0, 2, 1)
+    assert go(radiographs, out, segmenter) == (0, 2, 1)
     assert first == ((out / "coco.json").read_bytes(), (out / "chexmask.csv").read_bytes())
-    write_film(films / "aa.png", 3)
-    assert go(films, out, segmenter) == (1, 2, 1)
-    assert go(films, whole, segmenter) == (3, 0, 1)
+    write_radiograph(radiographs / "aa.png", 3)
+    assert go(radiographs, out, segmenter) == (1, 2, 1)
+    assert go(radiographs, whole, segmenter) == (3, 0, 1)
     for name in ("coco.json", "chexmask.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
     named = [each["file_name"] for each in load(out / "coco.json").dataset["images"]]
     assert named == ["a.png", "aa.png", "ward/b.dcm"]
 
 
-def test_a_film_that_fails_now_or_has_gone_is_no_longer_in(films, tmp_path, segmenter):
+def test_an_input_that_fails_now_or_was_removed_is_not_in_merged_files(
+    radiographs, tmp_path, segmenter
+):
     out = tmp_path / "out"
-    go(films, out, segmenter)
-    (films / "a.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
-    assert go(films, out, segmenter) == (0, 1, 2)
+    go(radiographs, out, segmenter)
+    (radiographs / "a.png").write_bytes(b"\x89PNG\r\n\x1a\ndamaged")
+    assert go(radiographs, out, segmenter) == (0, 1, 2)
     (image,) = load(out / "coco.json").dataset["images"]
     assert (image["id"], image["file_name"]) == (1, "ward/b.dcm")
     assert len(rows_of(out / "chexmask.csv")) == 1
-    (films / "ward" / "b.dcm").unlink()
-    go(films, out, segmenter)
+    (radiographs / "ward" / "b.dcm").unlink()
+    go(radiographs, out, segmenter)
     assert load(out / "coco.json").dataset["images"] == []
 
 
-def test_after_an_interruption_what_is_done_is_in(films, tmp_path, segmenter, monkeypatch):
+def test_an_interrupted_run_merges_the_finished_images(
+    radiographs, tmp_path, segmenter, monkeypatch
+):
     out, calls, predict = tmp_path / "out", [], segmenter.engine.predict
 
     def interrupted(grids):
@@ -153,33 +159,33 @@ def test_after_an_interruption_what_is_done_is_in(films, tmp_path, segmenter, mo
         return predict(grids)
 
     monkeypatch.setattr(segmenter.engine, "predict", interrupted)
-    assert go(films, out, segmenter, batch_size=1)[0] == 1
+    assert go(radiographs, out, segmenter, batch_size=1)[0] == 1
     (image,) = load(out / "coco.json").dataset["images"]
     assert image["file_name"] == "a.png"
-    assert go(films, out, segmenter, batch_size=1)[:2] == (1, 1)
+    assert go(radiographs, out, segmenter, batch_size=1)[:2] == (1, 1)
     assert len(load(out / "coco.json").dataset["images"]) == 2
 
 
-def test_images_with_sides_and_without_never_mix(films, tmp_path, segmenter, monkeypatch):
+def test_merged_files_have_one_label_scheme(radiographs, tmp_path, segmenter, monkeypatch):
     out, predict = tmp_path / "out", segmenter.engine.predict
-    go(films, out, segmenter)
+    go(radiographs, out, segmenter)
 
     def interrupted(grids):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(segmenter.engine, "predict", interrupted)
-    go(films, out, segmenter, sides=True)
+    go(radiographs, out, segmenter, sides=True)
     assert load(out / "coco.json").dataset["images"] == []
     monkeypatch.setattr(segmenter.engine, "predict", predict)
-    go(films, out, segmenter, sides=True)
+    go(radiographs, out, segmenter, sides=True)
     assert len(load(out / "coco.json").dataset["images"]) == 2
 
 
-def test_shards_have_files_of_their_own(films, tmp_path, segmenter):
+def test_shards_have_their_own_merged_files(radiographs, tmp_path, segmenter):
     out = tmp_path / "out"
     for index in (1, 2):
         run_batch(
-            [str(films)],
+            [str(radiographs)],
             out,
             segmenter=segmenter,
             options=BatchOptions(save=SAVE),
@@ -194,26 +200,26 @@ def test_shards_have_files_of_their_own(films, tmp_path, segmenter):
     assert len(rows_of(out / "chexmask-1-of-2.csv") + rows_of(out / "chexmask-2-of-2.csv")) == 2
 
 
-def test_outputs_in_the_folder_of_the_films_are_no_films(films, segmenter):
-    (films / "guide.pdf").unlink()
+def test_outputs_in_the_input_folder_are_not_inputs(radiographs, segmenter):
+    (radiographs / "guide.pdf").unlink()
     options = BatchOptions(save=(*SAVE, "labels", "dicom-seg"))
     for done, kept in ((2, 0), (0, 2)):
-        summary = run_batch([str(films)], films, segmenter=segmenter, options=options)
+        summary = run_batch([str(radiographs)], radiographs, segmenter=segmenter, options=options)
         assert (summary.done, summary.kept, summary.failed) == (done, kept, 0)
-    assert len(load(films / "coco.json").dataset["images"]) == 2
+    assert len(load(radiographs / "coco.json").dataset["images"]) == 2
 
 
-def test_dicom_seg_alone_fails_what_is_no_dicom_film(films, tmp_path, segmenter):
+def test_dicom_seg_alone_fails_inputs_in_other_formats(radiographs, tmp_path, segmenter):
     options = BatchOptions(save=("dicom-seg",))
-    summary = run_batch([str(films)], tmp_path / "out", segmenter=segmenter, options=options)
+    summary = run_batch([str(radiographs)], tmp_path / "out", segmenter=segmenter, options=options)
     assert (summary.done, summary.failed) == (1, 2)
     assert "not a DICOM file" in results(tmp_path / "out")["a.png"]["error"]
 
 
-def test_without_highdicom_it_is_wrong_usage(films, tmp_path, monkeypatch, capfd):
+def test_without_highdicom_it_is_wrong_usage(radiographs, tmp_path, monkeypatch, capfd):
     from xray_seg.outputs import dicom_seg
 
     monkeypatch.setattr(dicom_seg, "find_spec", lambda name: None)
-    assert batch(films, "--out", tmp_path / "out", "--save", "dicom-seg") == 2
+    assert batch(radiographs, "--out", tmp_path / "out", "--save", "dicom-seg") == 2
     assert "pip install 'xray-seg[dicom-seg]'" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()

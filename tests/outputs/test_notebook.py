@@ -1,4 +1,4 @@
-"""What a notebook shows of a segmentation."""
+"""The HTML representation of a segmentation in notebooks."""
 
 import base64
 import re
@@ -25,7 +25,7 @@ def shown():
     return _segmentation(labels, pixels, spacing=(0.5, 0.4), source="ward/<b>&.png")
 
 
-def test_it_shows_the_film_with_its_organs_and_lines(shown):
+def test_it_shows_the_radiograph_with_its_organs_and_lines(shown):
     data = re.search(r"data:image/jpeg;base64,([^\"]+)\"", shown._repr_html_())
     picture = imagecodecs.jpeg_decode(base64.b64decode(data[1]))
     expected = shown.overlay(420, measurements=True)
@@ -33,7 +33,7 @@ def test_it_shows_the_film_with_its_organs_and_lines(shown):
     assert np.abs(picture.astype(int) - expected).mean() < 4
 
 
-def test_it_states_what_was_measured(shown):
+def test_it_lists_areas_ratio_and_predicted_dice(shown):
     page = shown._repr_html_()
     assert "256 &times; 256 pixels" in page
     for organ, area in shown.measurements.area_cm2.items():
@@ -43,13 +43,13 @@ def test_it_states_what_was_measured(shown):
         assert f"<td>{dice:.2f}</td>" in page
 
 
-def test_a_file_name_is_text(shown):
+def test_file_names_are_escaped(shown):
     page = shown._repr_html_()
     assert "<b>" not in page
     assert "<strong>&lt;b&gt;&amp;.png</strong>" in page
 
 
-def test_what_is_missing_is_said():
+def test_missing_organs_and_measurements_are_named():
     labels = np.zeros((40, 60), np.uint8)
     labels[10:30, 5:20] = 3
     page = _segmentation(labels, labels, notes=("a lateral view",))._repr_html_()

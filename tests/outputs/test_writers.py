@@ -1,4 +1,4 @@
-"""What is written is read back by other libraries, pixel for pixel."""
+"""Label maps, organ masks, probabilities and overlays, read back by other libraries."""
 
 import io
 import tempfile
@@ -25,17 +25,17 @@ from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.radiograph import Radiograph
 from xray_seg.segmentation import Segmentation
 
-#: A DICOM SEG is made of DICOM films alone; test_seg.py has these.
-_OF_ANY_FILM = [kind for kind in KINDS if kind != "dicom-seg"]
+#: Kinds for any radiograph; a DICOM SEG requires a DICOM file (see test_dicom_seg.py).
+_ANY_SOURCE_KINDS = [kind for kind in KINDS if kind != "dicom-seg"]
 _LABELS = hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 30)] * 2), elements=st.integers(0, 3))
 
 
 def _segmentation(shape=(60, 44), spacing=None, shares=(0.1, 0.2, 0.3, 0.4)):
     random = np.random.default_rng(5)
     labels = random.integers(0, 4, shape).astype(np.uint8)
-    film = Radiograph(random.integers(0, 4096, shape).astype(np.uint16), False, spacing)
+    radiograph = Radiograph(random.integers(0, 4096, shape).astype(np.uint16), False, spacing)
     probabilities = np.broadcast_to(np.float32(shares), (16, 12, 4)).copy()
-    return Segmentation(film, labels, probabilities)
+    return Segmentation(radiograph, labels, probabilities)
 
 
 @settings(deadline=None, max_examples=40)
@@ -55,7 +55,7 @@ def test_label_maps_are_read_back_as_they_were(labels, suffix):
         assert np.array_equal(read, labels)
 
 
-def test_a_tiff_states_the_spacing_of_the_film(tmp_path):
+def test_a_tiff_states_the_spacing_of_the_radiograph(tmp_path):
     save_labels(tmp_path / "x.tif", np.zeros((4, 6), np.uint8), spacing=(0.2, 0.175))
     with Image.open(tmp_path / "x.tif") as image:
         tags = image.tag_v2
@@ -64,13 +64,13 @@ def test_a_tiff_states_the_spacing_of_the_film(tmp_path):
         assert float(tags[283]) == pytest.approx(10 / 0.2)
 
 
-def test_a_tiff_of_unknown_spacing_states_no_unit(tmp_path):
+def test_a_tiff_without_spacing_has_no_resolution_unit(tmp_path):
     save_labels(tmp_path / "x.tif", np.zeros((4, 6), np.uint8))
     with tifffile.TiffFile(tmp_path / "x.tif") as file:
         assert file.pages.first.resolutionunit == tifffile.RESUNIT.NONE
 
 
-@pytest.mark.parametrize("kind", _OF_ANY_FILM)
+@pytest.mark.parametrize("kind", _ANY_SOURCE_KINDS)
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
 def test_the_same_masks_give_the_same_bytes(tmp_path, kind, suffix):
     first, second = (
@@ -84,7 +84,7 @@ def test_the_same_masks_give_the_same_bytes(tmp_path, kind, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
-def test_organs_are_separate_masks_that_make_up_the_labels(tmp_path, suffix):
+def test_organ_masks_add_up_to_the_label_map(tmp_path, suffix):
     result = _segmentation()
     paths = save_outputs(tmp_path, "ward/x", ["organs"], suffix, result).paths
     names = [f"x.{organ}{suffix}" for organ in ("clavicles", "heart", "lungs")]
@@ -99,7 +99,7 @@ def test_organs_are_separate_masks_that_make_up_the_labels(tmp_path, suffix):
     assert np.array_equal(total, result.labels)
 
 
-def test_probabilities_are_16_bit_planes_at_the_films_own_size(tmp_path):
+def test_probabilities_are_16_bit_planes_at_the_radiographs_own_size(tmp_path):
     shares = (0.0, 0.25, 0.75, 1.0)
     save_probabilities(tmp_path / "x.tif", _segmentation((60, 44), shares=shares))
     planes = tifffile.imread(tmp_path / "x.tif")
@@ -119,8 +119,8 @@ def test_probabilities_of_a_pixel_sum_to_one(tmp_path):
 
 
 def test_the_most_probable_class_is_the_label(tmp_path):
-    film = Radiograph(make_phantom(2, 96).radiograph[:80])
-    fitted = Preprocessor(32)(film)
+    radiograph = Radiograph(make_phantom(2, 96).radiograph[:80])
+    fitted = Preprocessor(32)(radiograph)
     rows, columns = np.indices((32, 32)) / 32
     classes = (1 + (columns > 0.3) + (columns > 0.7)) * (np.abs(rows - 0.5) < 0.3)
     shares = np.where(classes[..., None] == np.arange(4), 0.7, 0.1).astype(np.float32)
@@ -132,12 +132,12 @@ def test_the_most_probable_class_is_the_label(tmp_path):
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_an_overlay_mixes_the_film_with_the_organs_colour(inverted):
-    film = np.zeros((40, 80), np.uint16)
-    film[:, 40:] = 4095
+def test_an_overlay_mixes_the_radiograph_with_the_organs_colour(inverted):
+    radiograph = np.zeros((40, 80), np.uint16)
+    radiograph[:, 40:] = 4095
     labels = np.zeros((40, 80), np.uint8)
     labels[10:30, 5:75] = HEART.label
-    picture = render_overlay(render_grey(Radiograph(film, inverted), 1024), labels)
+    picture = render_overlay(render_grey(Radiograph(radiograph, inverted), 1024), labels)
     assert picture.shape == (40, 80, 3)
     assert picture.dtype == np.uint8
     for column, bright in ((20, inverted), (60, not inverted)):
@@ -152,8 +152,8 @@ def test_an_overlay_mixes_the_film_with_the_organs_colour(inverted):
     [((50, 80), 1024, (50, 80)), ((400, 200), 100, (100, 50)), ((3000, 1), 30, (30, 1))],
 )
 def test_an_overlay_is_never_enlarged_and_keeps_its_proportions(shape, longest, shown):
-    film = Radiograph(np.zeros(shape, np.uint8))
-    assert render_overlay(render_grey(film, longest), np.zeros(shape, np.uint8)).shape == (
+    radiograph = Radiograph(np.zeros(shape, np.uint8))
+    assert render_overlay(render_grey(radiograph, longest), np.zeros(shape, np.uint8)).shape == (
         *shown,
         3,
     )
@@ -190,18 +190,18 @@ def test_a_segmentation_saves_its_label_map(tmp_path, suffix):
         assert np.array_equal(np.asarray(image), result.labels)
 
 
-@pytest.mark.parametrize("kind", _OF_ANY_FILM)
-def test_a_file_where_a_folder_must_be_is_named(tmp_path, kind):
+@pytest.mark.parametrize("kind", _ANY_SOURCE_KINDS)
+def test_a_file_in_place_of_the_output_folder_is_named(tmp_path, kind):
     (tmp_path / kind).write_text("in the way")
     with pytest.raises(OutputError, match=rf"{kind}/x.*cannot be written"):
         save_outputs(tmp_path, "x", [kind], ".tif", _segmentation())
     assert [path.name for path in tmp_path.iterdir()] == [kind]
 
 
-def test_with_sides_label_maps_and_masks_are_of_parts(tmp_path):
+def test_with_sides_label_maps_and_masks_are_right_and_left(tmp_path):
     labels = phantom_labels(make_phantom(4, 96))
-    film = Radiograph(np.zeros(labels.shape, np.uint8))
-    result = Segmentation(film, labels, np.zeros((4, 4, 4), np.float32))
+    radiograph = Radiograph(np.zeros(labels.shape, np.uint8))
+    result = Segmentation(radiograph, labels, np.zeros((4, 4, 4), np.float32))
     made = save_outputs(tmp_path, "x", ["labels", "organs"], ".png", result, True).paths
     with Image.open(made[0]) as image:
         parts = np.asarray(image)
@@ -220,26 +220,26 @@ def test_with_sides_label_maps_and_masks_are_of_parts(tmp_path):
 
 def test_both_sides_have_their_organs_colour_in_overlays():
     labels = phantom_labels(make_phantom(4, 96))
-    film = Radiograph(np.zeros(labels.shape, np.uint8))
+    radiograph = Radiograph(np.zeros(labels.shape, np.uint8))
     whole, split = (
-        render_overlay(render_grey(film, 96), each) for each in (labels, split_sides(labels))
+        render_overlay(render_grey(radiograph, 96), each) for each in (labels, split_sides(labels))
     )
     assert np.array_equal(whole, split)
     joined = np.full((6, 8), LUNGS.label, np.uint8)
     joined[:, 4:] = RIGHT_LEFT_LABELS.find(LUNGS, "left").label
     shown = render_overlay(np.zeros((6, 8), np.uint8), joined)
-    assert (shown[:, 3:5] == LUNGS.colour).all()  # outlined where the one meets the other
+    assert (shown[:, 3:5] == LUNGS.colour).all()  # outlined where they meet
     assert (shown[:, [2, 5]] != LUNGS.colour).all()
 
 
-def test_masks_written_before_one_that_fails_do_not_stay(tmp_path):
+def test_files_written_before_a_failure_are_removed(tmp_path):
     (tmp_path / "organs" / "x.lungs.tif").mkdir(parents=True)
     with pytest.raises(OutputError, match=r"x\.lungs\.tif"):
         save_outputs(tmp_path, "x", ["labels", "organs"], ".tif", _segmentation())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_no_incomplete_file(tmp_path, monkeypatch):
     whole = Path.write_bytes
 
     def half(path, data):
