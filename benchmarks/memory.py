@@ -1,9 +1,9 @@
-"""Peak memory of a batch by the number of its films, each batch in a process of its own.
+"""Measure the peak memory of batches of several sizes, each in a process of its own.
 
     python benchmarks/memory.py [COUNT]...
 
-The engine is a stub, so that films go through as fast as they can; reading, restoring and writing
-are the real ones. Films are raw, 2048 x 2048, masks and overlays are written.
+The engine is a stub, so that reading, restoring and writing run at their full rate. Images are
+raw, 2048 x 2048; label maps and overlays are written.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from pathlib import Path
 
 import click
 
-from xray_seg.batch.options import BatchOptions
-from xray_seg.batch.run import run
-from xray_seg.bench.pipeline import StubEngine, make_films
+from xray_seg.batch.run import run_batch
+from xray_seg.bench.pipeline import StubEngine, write_raw_images
+from xray_seg.models.model_folder import load_model
 from xray_seg.segmenter import Segmenter
 
 
 @click.command()
-@click.argument("counts", type=int, nargs=-1)
+@click.argument("counts", type=click.IntRange(1), nargs=-1)
 @click.option("--folder", type=click.Path(path_type=Path), hidden=True)
 def main(counts: tuple[int, ...], folder: Path | None) -> None:
-    """Print the peak resident memory for each COUNT of films (200 and 2000 if none is given)."""
+    """Print the peak resident memory for batches of COUNT images (default: 200 and 2000)."""
     if folder:
         click.echo(_peak_mib(folder, counts[0]))
         return
     for count in counts or (200, 2000):
-        with tempfile.TemporaryDirectory() as place:
-            make_films(Path(place) / "films", count)
-            command = [sys.executable, __file__, str(count), "--folder", place]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-        click.echo(f"{count} films: {done.stdout.strip()} MiB at most")
+        with tempfile.TemporaryDirectory() as name:
+            write_raw_images(Path(name) / "images", count)
+            command = [sys.executable, __file__, str(count), "--folder", name]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        click.echo(f"{count} images: {done.stdout.strip()} MiB at most")
 
 
 def resident_mib() -> float:
-    """Memory of this process and its children; what they share counts once (Pss, proc(5))."""
+    """Memory of this process and its children; shared memory counts once (Pss, proc(5))."""
     me = os.getpid()
     children = (path.read_text() for path in Path(f"/proc/{me}/task").glob("*/children"))
     total = 0
@@ -54,24 +54,25 @@ def resident_mib() -> float:
 
 
 def _peak_mib(folder: Path, count: int) -> int:
-    segmenter = Segmenter()
-    segmenter.engine = StubEngine(segmenter.engine.size)
-    seen, done = [0.0], threading.Event()
+    """Run a batch, and return the largest memory seen meanwhile."""
+    model = load_model()
+    segmenter = Segmenter(model, engine=StubEngine(model.size))
+    samples, done = [0.0], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.05):
-            seen.append(resident_mib())
+            samples.append(resident_mib())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        summary = run([str(folder / "films")], folder / "masks", segmenter, BatchOptions())
+        summary = run_batch([folder / "images"], folder / "masks", segmenter=segmenter)
     finally:
         done.set()
         watcher.join()
     if summary.done != count:
-        raise SystemExit(f"{summary.done} of {count} films were done")
-    return round(max(seen))
+        raise SystemExit(f"{summary.done} of {count} images were segmented")
+    return round(max(samples))
 
 
 if __name__ == "__main__":
