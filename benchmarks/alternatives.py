@@ -123,7 +123,7 @@ def clean_pixels(labels: Labels, components_of: Callable[..., Components]) -> No
     for border in (of[0], of[-1], of[:, 0], of[:, -1]):
         enclosed[border] = False
     for hole in np.flatnonzero(enclosed):
-        _fill_hole(labels, components, hole)
+        _fill_hole(labels, components, int(hole))
 
 
 def _drop_specks(

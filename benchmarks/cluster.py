@@ -1,8 +1,9 @@
-"""A Ray cluster beside one machine: what a dead node costs, an object store, the overhead.
+"""Compare batches on a Ray cluster with batches on one machine: lost nodes, S3, overhead.
 
-``python benchmarks/cluster.py [folder|S3|overhead]...``; needs
-``pip install '.[ray,s3]'``, then
-``pip install 'moto[server]'`` with a boto3 that s3fs allows.
+    python benchmarks/cluster.py [folder|S3|overhead]...
+
+Needs ``pip install '.[ray]'``; ``S3`` needs ``pip install '.[ray,s3]'``, then
+``pip install 'moto[server]'`` with a boto3 that s3fs allows. Fails if outputs differ.
 """
 
 from __future__ import annotations
@@ -11,149 +12,157 @@ import logging
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+import click
 import imagecodecs
 import numpy as np
+from runtimes import trained_network
+from stubs import stub_segmenter
 
 from xray_seg import Segmenter
-from xray_seg._util.tensorflow import keras
-from xray_seg.batch.executors.ray_cluster import on_cluster
+from xray_seg.batch.executors import Executor
+from xray_seg.batch.executors.ray_cluster import RayExecutor
 from xray_seg.batch.executors.ray_cluster.nodes import connected
+from xray_seg.batch.journal import Record
 from xray_seg.batch.options import BatchOptions, Summary
-from xray_seg.batch.run import run
-from xray_seg.bench.pipeline import StubEngine, make_films
+from xray_seg.batch.run import run_batch
+from xray_seg.bench.pipeline import StubEngine, write_raw_images
 from xray_seg.data.phantom import make_phantom
-from xray_seg.models.model_folder import load_model, read_variables
-from xray_seg.models.network import build_network, weights_of
+from xray_seg.models.model_folder import load_model
 from xray_seg.serving.export import export
 
+PARTS = ("folder", "S3", "overhead")
+#: Images of a batch in which a node is killed, and their side.
 COUNT, SIDE = 500, 256
-WEIGHTS = "inverted-net-128"
-#: Films of 2048 x 2048 for the overhead, and how often they are done each way.
-FILMS, TURNS = 1500, 2
+#: Images of 2048 x 2048 of a batch for the overhead, and batches of each kind.
+OVERHEAD_COUNT, ROUNDS = 1500, 2
+#: Weights, and the grid that they are used on: small, so that the cluster is what is measured.
+WEIGHTS, SMALL_GRID = "inverted-net-128", 64
+BUCKET = "images"
 
 
-def main() -> None:
-    """Print what was found; fails where outputs differ."""
-    asked = sys.argv[1:] or ["folder", "S3", "overhead"]
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+def main(parts: tuple[str, ...]) -> None:
+    """Run PARTS, or all, and print rates."""
+    parts = parts or PARTS
     with tempfile.TemporaryDirectory() as name:
-        if set(asked) - {"overhead"}:
-            _start_store()
-            _deaths(Path(name), [each for each in asked if each != "overhead"])
-        if "overhead" in asked:
-            _overhead(Path(name))
+        if sources := [part for part in parts if part != "overhead"]:
+            _lose_nodes(Path(name), sources)
+        if "overhead" in parts:
+            _measure_overhead(Path(name))
 
 
-def _deaths(place: Path, sources: list[str]) -> None:
-    import s3fs
+def _lose_nodes(folder: Path, sources: list[str]) -> None:
+    """Segment images on two nodes, kill one half-way, and compare outputs with one machine's."""
     from ray.cluster_utils import Cluster
 
-    films = place / "phantoms"
-    films.mkdir()
+    images, url = folder / "phantoms", f"s3://{BUCKET}/phantoms"
+    images.mkdir()
     for number in range(COUNT):
-        film = (make_phantom(number, SIDE).radiograph * 255).astype(np.uint8)
-        (films / f"{number:03d}.png").write_bytes(imagecodecs.png_encode(film))
-    s3fs.S3FileSystem().put(str(films), "films/phantoms", recursive=True)
-    segmenter = Segmenter(_small_model(place / "model"), "litert")
-    options = BatchOptions()
-    alone = run([str(films)], place / "alone", segmenter, options)
-    _say("one machine", alone)
+        pixels = (make_phantom(number, SIDE).radiograph * 255).astype(np.uint8)
+        (images / f"{number:03d}.png").write_bytes(imagecodecs.png_encode(pixels))
+    if "S3" in sources:
+        _start_store(images, f"{BUCKET}/phantoms")
+    segmenter = Segmenter(_small_model(folder / "model"), engine="litert")
+    alone = folder / "alone"
+    _print_rate("one machine", run_batch([images], alone, segmenter=segmenter))
     node = {"num_cpus": 2, "object_store_memory": 400 * 2**20}
-    for title in sources:
-        source = "s3://films/phantoms" if title == "S3" else str(films)
+    for source in sources:
         cluster = Cluster(initialize_head=True, head_node_args=node)
-        other = cluster.add_node(**node)
-        told: list[str] = []
+        second = cluster.add_node(**node)
+        keys: list[str] = []
 
-        def tell(
-            record: Any,
+        def on_progress(
             summary: Summary,
-            told: list[str] = told,
-            cluster: Any = cluster,
-            other: Any = other,
+            record: Record | None,
+            keys: list[str] = keys,
+            cluster: Cluster = cluster,
+            second: object = second,
         ) -> None:
-            told.append(record.key)
-            if len(told) == COUNT // 2:
-                cluster.remove_node(other, allow_graceful=False)
+            if record is not None:
+                keys.append(record.key)
+                if len(keys) == COUNT // 2:
+                    cluster.remove_node(second, allow_graceful=False)
 
+        out = folder / source
         with connected(cluster.address):
-            out = place / title
-            begin = lambda total, tell=tell: nullcontext(tell)  # noqa: E731
-            summary = run([source], out, segmenter, options, None, begin, on_cluster())
+            summary = run_batch(
+                [url if source == "S3" else images],
+                out,
+                segmenter=segmenter,
+                executor=RayExecutor(),
+                on_progress=on_progress,
+            )
         cluster.shutdown()
-        lines = (out / "results.csv").read_text().replace("s3://films/phantoms", str(films))
-        _hold(len(told) == len(set(told)) == COUNT == summary.done, "each film once")
-        found, expected = _files(out), _files(place / "alone")
+        _check(len(keys) == len(set(keys)) == COUNT == summary.done, "records")
+        found, expected = _files(out), _files(alone)
         differ = {name for name in found | expected if found.get(name) != expected.get(name)}
-        _hold(not differ, f"the files {sorted(differ)}")
-        _hold(lines == (place / "alone" / "results.csv").read_text(), "the rows")
-        _say(f"two nodes, one killed half-way, films in {title}: all equal", summary)
+        _check(not differ, f"files {sorted(differ)}")
+        rows = (out / "results.csv").read_text().replace(url, str(images))
+        _check(rows == (alone / "results.csv").read_text(), "rows")
+        _print_rate(f"two nodes, one killed half-way, images in {source}: all equal", summary)
 
 
 def _small_model(folder: Path) -> Path:
-    """The shipped weights on a grid of 64, so that the cluster is what is measured."""
-    keras()
-    model = build_network("inverted-net", 64)
-    for variable, value in zip(weights_of(model), read_variables(load_model(WEIGHTS)), strict=True):
-        variable.assign(value)
-    return export(model, folder, "small", {})
+    """Export the shipped weights for a small grid."""
+    return export(trained_network(load_model(WEIGHTS), SMALL_GRID), folder, "small", {})
 
 
-def _overhead(place: Path) -> None:
-    """Threads or processes of one machine and Ray in turns, with an engine that costs nothing."""
-    make_films(place / "films", FILMS)
-    stub: Any = SimpleNamespace(
-        engine=StubEngine(256), model=SimpleNamespace(sha256="0" * 64, name="stub")
-    )
+def _measure_overhead(folder: Path) -> None:
+    """Run batches on one machine and on Ray in turns, with an engine that takes no time."""
+    write_raw_images(folder / "images", OVERHEAD_COUNT)
     for save in (("labels",), ("labels", "overlay")):
         options = BatchOptions(save=save, report=len(save) > 1)
-        rates: dict[str, list[float]] = {"one machine": [], "Ray": [], "Ray, once it runs": []}
-        for _ in range(TURNS):
-            outputs = []
-            for title, stages in (("one machine", None), ("Ray", on_cluster(_stub))):
-                out = place / title
-                with nullcontext() if stages is None else connected("local"):
-                    first: list[float] = []
-                    begin = _noting(first)
-                    began = time.perf_counter()
-                    summary = run([str(place / "films")], out, stub, options, None, begin, stages)
-                    ended = time.perf_counter()
-                _hold(summary.done == FILMS, "the films")
-                rates[title].append(FILMS / (ended - began))
-                if stages:
-                    rates["Ray, once it runs"].append((FILMS - 1) / (ended - first[0]))
-                outputs.append(_files(out))
-                shutil.rmtree(out)
-            _hold(outputs[0] == outputs[1], "the files")
-        print(f"stub engine, {', '.join(save)}, {FILMS} films", flush=True)
+        rates: dict[str, list[float]] = {"one machine": [], "Ray": [], "Ray without its start": []}
+        for _ in range(ROUNDS):
+            alone, _, files = _timed_batch(folder, options, None)
+            whole, steady, on_ray = _timed_batch(folder, options, RayExecutor())
+            for rate, title in zip((alone, whole, steady), rates, strict=True):
+                rates[title].append(rate)
+            _check(files == on_ray, "files")
+        print(f"stub engine, {', '.join(save)}, {OVERHEAD_COUNT} images", flush=True)
         ours = statistics.median(rates["one machine"])
         for title, found in rates.items():
             rate = statistics.median(found)
-            print(f"  {title}: {rate:.1f}/s, ratio {rate / ours:.2f}", flush=True)
+            print(f"  {title}: {rate:.1f} images/s, ratio {rate / ours:.2f}", flush=True)
 
 
-def _stub() -> StubEngine:
-    return StubEngine(256)
+def _timed_batch(
+    folder: Path, options: BatchOptions, executor: Executor | None
+) -> tuple[float, float, dict[str, bytes]]:
+    """Run one batch; returns its rate, its rate after the first record, and its files."""
+    records_at: list[float] = []
 
+    def on_progress(summary: Summary, record: Record | None) -> None:
+        if record is not None:
+            records_at.append(time.perf_counter())
 
-def _noting(first: list[float]) -> Any:
-    """For run(): when the first record came."""
-
-    def tell(record: Any, summary: Summary) -> None:
-        if not first:
-            first.append(time.perf_counter())
-
-    return lambda total: nullcontext(tell)
+    out = folder / "out"
+    with connected("local") if executor else nullcontext():
+        began = time.perf_counter()
+        summary = run_batch(
+            [folder / "images"],
+            out,
+            segmenter=stub_segmenter(StubEngine(256)),
+            options=options,
+            executor=executor,
+            on_progress=on_progress,
+        )
+        ended = time.perf_counter()
+    _check(summary.done == OVERHEAD_COUNT, "images")
+    files = _files(out)
+    shutil.rmtree(out)
+    steady = (OVERHEAD_COUNT - 1) / (ended - records_at[0])
+    return OVERHEAD_COUNT / (ended - began), steady, files
 
 
 def _files(out: Path) -> dict[str, bytes]:
+    """Label maps and overlays, by path."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for kind in ("labels", "overlay")
@@ -161,18 +170,19 @@ def _files(out: Path) -> dict[str, bytes]:
     }
 
 
-def _hold(equal: bool, what: str) -> None:
+def _check(equal: bool, what: str) -> None:
+    """Raise RuntimeError if a result differs from that of one machine."""
     if not equal:
-        raise RuntimeError(f"{what}: not as on one machine")
+        raise RuntimeError(f"{what} differ from those of one machine")
 
 
-def _say(title: str, summary: Summary) -> None:
+def _print_rate(title: str, summary: Summary) -> None:
     rate = summary.done / summary.seconds
-    print(f"{title}: {summary.done} in {summary.seconds:.1f} s, {rate:.1f}/s", flush=True)
+    print(f"{title}: {summary.done} in {summary.seconds:.1f} s, {rate:.1f} images/s", flush=True)
 
 
-def _start_store() -> None:
-    """Be an S3 of this machine with a bucket ``films``."""
+def _start_store(folder: Path, key: str) -> None:
+    """Start an S3 server on this machine, and upload a folder."""
     import s3fs
     from moto.server import ThreadedMotoServer
 
@@ -186,7 +196,8 @@ def _start_store() -> None:
         "AWS_SECRET_ACCESS_KEY": "anything",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    s3fs.S3FileSystem().mkdir("films")
+    s3fs.S3FileSystem().mkdir(BUCKET)
+    s3fs.S3FileSystem().put(str(folder), key, recursive=True)
 
 
 if __name__ == "__main__":

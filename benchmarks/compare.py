@@ -1,24 +1,18 @@
-"""This product beside other ways to do the same work, in one process, in turns.
+"""Compare xray-seg with other programs that do the same work, in one process, in turns.
 
     pip install '.[bench]'
     python benchmarks/compare.py [--weights NAME|DIR] [--repeats N]
 
-Prints Markdown tables. Only ratios within a table mean something, and only of a machine that did
-nothing else.
+Prints Markdown tables. Compare only rates within a table, measured on an otherwise idle machine.
 """
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import click
 
 from xray_seg._util.concurrency import available_cores
 from xray_seg.bench import Measurement
 from xray_seg.models.model_folder import Model, load_model
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 PARTS = ("decoding", "masks", "restoring", "inference")
 
@@ -43,25 +37,31 @@ def _report(part: str, model: Model, repeats: int) -> str:
         batch = available_cores()
         pairs = compare_inference(model, batch, max(3, repeats // 3))
         table = _table([found for found, _ in pairs])
-        apart = "\n".join(f"- {found.name}: {difference:.5f}" for found, difference in pairs)
+        differences = "\n".join(f"- {found.name}: {apart:.5f}" for found, apart in pairs)
         return (
             f"\nInference, batches of {batch}\n\n{table}\n\n"
-            f"Mean difference in probability from {REFERENCE}:\n\n{apart}"
+            f"Mean difference in probability from {REFERENCE}:\n\n{differences}"
         )
     from arrays import compare_decoding, compare_masks, compare_restoring
 
     title, compare = {
-        "decoding": (f"2048 x 2048 raw to its area mean, {size}, one core", compare_decoding),
-        "masks": (f"5 masks of 1024 x 1024 to area fractions, {size}", compare_masks),
-        "restoring": (f"Probabilities, {size}, to labels of 2048 x 2048", compare_restoring),
+        "decoding": (
+            f"2048 x 2048 raw file to its area mean on a grid of {size}, one core",
+            compare_decoding,
+        ),
+        "masks": (f"5 masks of 1024 x 1024 to area fractions on a grid of {size}", compare_masks),
+        "restoring": (
+            f"Probabilities on a grid of {size} to label maps of 2048 x 2048",
+            compare_restoring,
+        ),
     }[part]
     return f"\n{title}\n\n{_table(compare(size, repeats))}"
 
 
 def _table(found: list[Measurement]) -> str:
-    """Markdown, with ratios to this product's first row."""
+    """Make a Markdown table, with times relative to xray-seg's first row."""
     ours = next(each for each in found if each.name.startswith("xray-seg"))
-    lines = ["| what | ms an image | spread | times xray-seg |", "| --- | --- | --- | --- |"]
+    lines = ["| program | ms per image | spread | times xray-seg |", "| --- | --- | --- | --- |"]
     for each in found:
         ratio = ours.images_per_s / each.images_per_s
         milliseconds = 1000 / each.images_per_s

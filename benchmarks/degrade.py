@@ -36,9 +36,9 @@ def cropped(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels
     side = len(image)
     top, left = (int(random.uniform(0, 0.45) * side) for _ in range(2))
     window = np.s_[top:, left:]
-    flips = [axis for axis in (0, 1) if random.random() < 0.5]
-    image, labels = (np.flip(np.flip(a, flips)[window], flips) for a in (image, labels))
-    return image, labels
+    flips = tuple(axis for axis in (0, 1) if random.random() < 0.5)
+    image, labels = np.flip(image, flips)[window], np.flip(labels, flips)[window]
+    return np.flip(image, flips), np.flip(labels, flips)
 
 
 def inverted(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels]:
@@ -109,8 +109,8 @@ def hand(random: Random, side: int) -> Image:
         image += 0.4 * np.exp(
             -((((x - centre[0]) / 0.03) ** 2 + ((y - centre[1]) / 0.03) ** 2) ** 2)
         )
-    for bone in (-0.05, 0.05):
-        image += 0.6 * ((np.abs(x - 0.5 - bone) < 0.03) & (y > 0.82))
+    for across in (-0.05, 0.05):
+        image += 0.6 * ((np.abs(x - 0.5 - across) < 0.03) & (y > 0.82))
     image += 0.3 * ((np.abs(x - 0.5) < 0.14) & (y > 0.6))
     image = ndimage.rotate(image, random.uniform(-25, 25), reshape=False, order=1)
     return ndimage.gaussian_filter(image, 1) + 0.02 * random.standard_normal(

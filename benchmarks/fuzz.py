@@ -1,11 +1,12 @@
-"""Mutated files of every format, read within bounds of time and memory.
+"""Read mutated files of every format within limits of time and memory.
 
     python benchmarks/fuzz.py --count 20000 --parser png --seconds 200
 
-A child process reads; a read that takes over 5 s, or more than 1 GiB beside what the libraries
-take, ends it, and so does a crash. Its parent notes the file, keeps it in --keep, and goes on
-behind it. Anything that comes out of ``read`` but a radiograph or one of our own errors is noted,
-too. The same seed makes the same mutations, so --first goes on where an earlier call ended.
+A child process reads the files. It ends if a read crashes, takes over 5 s, or takes more than 1 GiB
+besides the memory of the libraries; its parent then continues with the next file. Files that end
+the process, or for which ``read`` raises something else than an ``XraySegError``, are reported and
+kept in the folder --keep. A number always gives the same mutation, so --first continues an earlier
+call.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -34,24 +36,26 @@ MEMORY = 1 << 30
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 60_000, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
-def _film(bits: int = 8) -> np.ndarray:
+def _image(bits: int = 8) -> np.ndarray:
     rows, columns = np.mgrid[:40, :48]
     ramp = (rows * columns) / (39 * 47) * (2**bits - 1)
     return ramp.astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def _tiff(**how: object) -> bytes:
+def _tiff(**options: Any) -> bytes:
     file = io.BytesIO()
-    tifffile.imwrite(file, _film(), **how)
+    tifffile.imwrite(file, _image(), **options)
     return file.getvalue()
 
 
-def _dicom(syntax: str | None = None, frame: bytes | None = None, bits: int = 16) -> bytes:
+def _dicom(
+    syntax: str | None = None, frame: bytes | bytearray | None = None, bits: int = 16
+) -> bytes:
     import pydicom
     from pydicom import uid
     from pydicom.encaps import encapsulate
 
-    pixels = _film(bits)
+    pixels = _image(bits)
     data = pydicom.Dataset()
     data.file_meta = pydicom.FileMetaDataset()
     data.file_meta.TransferSyntaxUID = uid.UID(syntax) if syntax else uid.ExplicitVRLittleEndian
@@ -65,7 +69,7 @@ def _dicom(syntax: str | None = None, frame: bytes | None = None, bits: int = 16
     data.HighBit, data.PixelRepresentation = bits - 1, 0
     data.PixelSpacing, data.WindowCenter, data.WindowWidth = [0.2, 0.2], 100, 200
     data.RescaleSlope, data.RescaleIntercept = 1, 0
-    data.PixelData = encapsulate([frame]) if frame else pixels.tobytes()
+    data.PixelData = encapsulate([bytes(frame)]) if frame else pixels.tobytes()
     data["PixelData"].VR = "OB" if frame else "OW"
     data["PixelData"].is_undefined_length = frame is not None
     file = io.BytesIO()
@@ -74,11 +78,11 @@ def _dicom(syntax: str | None = None, frame: bytes | None = None, bits: int = 16
 
 
 def seeds() -> dict[str, list[bytes]]:
-    """Whole small files by parser."""
-    grey, deep = _film(), _film(16)
+    """Small valid files by parser."""
+    grey, deep = _image(), _image(16)
     colour = np.stack([grey] * 3, axis=2)
     j2k = imagecodecs.jpeg2k_encode(deep, reversible=True, codecformat="j2k")
-    return {
+    files: dict[str, list[Any]] = {
         "png": [imagecodecs.png_encode(each) for each in (grey, deep, colour)],
         "jpeg": [imagecodecs.jpeg_encode(each) for each in (grey, colour)],
         "gif": [imagecodecs.gif_encode(grey)],
@@ -100,8 +104,9 @@ def seeds() -> dict[str, list[bytes]]:
             _dicom("1.2.840.10008.1.2.4.90", j2k),
             _dicom("1.2.840.10008.1.2.5", _rle(grey), 8),
         ],
-        "raw": [_film(16).astype(">u2").tobytes()],
+        "raw": [_image(16).astype(">u2").tobytes()],
     }
+    return {parser: [bytes(each) for each in of] for parser, of in files.items()}
 
 
 def _rle(pixels: np.ndarray) -> bytes:
@@ -112,7 +117,7 @@ def _rle(pixels: np.ndarray) -> bytes:
 
 
 def mutate(data: bytes, chance: random.Random) -> bytes:
-    """One to four changes: bits, bytes, numbers, cuts, copies; half of them near the beginning."""
+    """Make one to four changes, half of them near the beginning."""
     made = bytearray(data)
     for _ in range(chance.choice((1, 1, 1, 2, 3, 4))):
         if not made:
@@ -170,15 +175,15 @@ _CHANGES: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
 
 
 def mutation(parser: str, number: int, known: dict[str, list[bytes]]) -> bytes:
-    """The number-th mutation of a parser's seeds."""
-    chance = random.Random(f"{parser} {number}")  # noqa: S311 - it must repeat
+    """The mutation of a parser's seeds with this number."""
+    chance = random.Random(f"{parser} {number}")  # noqa: S311 - the same mutations each time
     made = mutate(chance.choice(known[parser]), chance)
-    # A wrong checksum is all that a PNG decoder would look at.
-    return _sum_png(made) if parser == "png" and chance.random() < 0.8 else made
+    # A PNG decoder would only notice a wrong checksum.
+    return _with_png_checksums(made) if parser == "png" and chance.random() < 0.8 else made
 
 
-def _sum_png(data: bytes) -> bytes:
-    """A PNG with the right checksum for each chunk."""
+def _with_png_checksums(data: bytes) -> bytes:
+    """Correct the checksum of each chunk of a PNG file."""
     made, place = bytearray(data), 8
     while place + 12 <= len(made):
         end = place + 8 + int.from_bytes(made[place : place + 4], "big")
@@ -190,7 +195,7 @@ def _sum_png(data: bytes) -> bytes:
 
 
 def child(parser: str, first: int, last: int, place: Path) -> None:
-    """Read mutations; a line per finding and one at the end on standard output."""
+    """Read mutations; print a JSON line per finding, and one with counts at the end."""
     import faulthandler
 
     from xray_seg.errors import XraySegError
@@ -199,7 +204,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
     faulthandler.disable()
     known = seeds()
     raw = RawLayout(shape=(40, 48)) if parser == "raw" else None
-    for data in known[parser]:  # whatever is loaded late is loaded before memory is bounded
+    for data in known[parser]:  # libraries are loaded before memory is limited
         (place / "file").write_bytes(data)
         read(place / "file", raw=raw)
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -218,7 +223,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
             counts["read"] += 1
         except XraySegError:
             counts["refused"] += 1
-        except BaseException as error:  # noqa: BLE001 - that is what is looked for
+        except BaseException as error:  # noqa: BLE001 - any error is a finding
             print(json.dumps({"number": number, "what": f"{type(error).__name__}: {error}"[:300]}))
         signal.alarm(0)
         slowest = max(slowest, time.perf_counter() - began)
@@ -227,7 +232,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
 
 
 def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -> dict[str, object]:
-    """Read mutations in child processes, in pieces, until ``count`` or the time is reached."""
+    """Read mutations in child processes until ``count`` are read or the time is over."""
     total: dict[str, object] = {"parser": parser, "first": first, "read": 0, "refused": 0}
     found: list[dict[str, object]] = []
     number, slowest, peak = first, 0.0, 0
@@ -249,7 +254,7 @@ def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -
                     total[key] = int(str(total[key])) + lines[-1][key]
                 slowest = max(slowest, lines[-1]["slowest_s"])
                 peak = max(peak, lines[-1]["peak_mib"])
-            else:  # a crash, or the alarm: the piece is taken up again behind it
+            else:  # a crash or the alarm: continue with the next file
                 at = Path(folder, "number")
                 if not at.exists():
                     raise SystemExit(done.stderr)
@@ -271,16 +276,16 @@ def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -
 
 
 def main() -> None:
-    """Parse the command line; a JSON line per parser."""
+    """Parse the command line, read mutations, print a JSON line per parser."""
     parsers = tuple(seeds())
-    ask = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ask.add_argument("--parser", choices=parsers, action="append")
-    ask.add_argument("--count", type=int, default=20_000)
-    ask.add_argument("--first", type=int, default=0)
-    ask.add_argument("--seconds", type=float, default=3600)
-    ask.add_argument("--keep", type=Path)
-    ask.add_argument("--child", type=Path, help=argparse.SUPPRESS)
-    given = ask.parse_args()
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--parser", choices=parsers, action="append", help="repeatable")
+    arguments.add_argument("--count", type=int, default=20_000, help="mutations per parser")
+    arguments.add_argument("--first", type=int, default=0, help="number of the first mutation")
+    arguments.add_argument("--seconds", type=float, default=3600, help="stop after this time")
+    arguments.add_argument("--keep", type=Path, help="folder for the files that were found")
+    arguments.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
     if given.child:
         child(given.parser[0], given.first, given.first + given.count, given.child)
         return

@@ -1,11 +1,10 @@
-"""How weights bear films unlike those they were trained on: mean Jaccard by change of the film.
+"""Measure mean Jaccard on radiographs that are changed in ways that training did not use.
 
     python benchmarks/robustness.py --images IMAGES --masks MASKS [--weights NAME|DIR]...
 
-Real films are changed as other hospitals' equipment and exports would change them, with nothing
-taken from the training's own augmentation, and scored as ``xrayseg evaluate`` scores: at the
-masks' resolution, label maps against label maps. Only cases that the weights were validated on
-are used, where their card names any.
+Radiographs are changed as equipment and exports of other hospitals would change them, without the
+functions that augment training data. Label maps are compared at the resolution of the true masks,
+as ``xrayseg evaluate`` does. Only validation cases are used, if the model card names them.
 """
 
 from __future__ import annotations
@@ -21,123 +20,125 @@ from scipy import ndimage
 from xray_seg.data.cases import Case, find_cases, read_truth
 from xray_seg.evaluation.metrics import jaccard
 from xray_seg.kernels import area_mean
-from xray_seg.labels import BACKGROUND, ORGANS
+from xray_seg.labels import BACKGROUND, HEART, ORGANS
 from xray_seg.preprocessing.normalisation import normalise
 from xray_seg.radiograph import Radiograph
 from xray_seg.readers import read
 from xray_seg.segmenter import Segmenter
 
-Film = npt.NDArray[np.float32]
+Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
-Pair = tuple[Film, Labels]
+Pair = tuple[Image, Labels]
 
 
-def as_it_is(film: Film, labels: Labels) -> Pair:
-    return film, labels
+def unchanged(image: Image, labels: Labels) -> Pair:
+    return image, labels
 
 
-def flat(film: Film, labels: Labels) -> Pair:
-    """A low-contrast export in 8 bits: 40 grey levels from end to end, lifted shadows."""
-    return np.round(film**0.6 * 40) + 110, labels
+def low_contrast(image: Image, labels: Labels) -> Pair:
+    """Export to 40 grey levels of 8 bits, with shadows brightened."""
+    return np.round(image**0.6 * 40) + 110, labels
 
 
-def hard(film: Film, labels: Labels) -> Pair:
-    """A narrow window: a quarter of the pixels black, a quarter white."""
-    low, high = np.percentile(film, (25, 75))
-    return np.clip((film - low) / (high - low), 0, 1), labels
+def narrow_window(image: Image, labels: Labels) -> Pair:
+    """Make a quarter of the pixels black and a quarter white."""
+    low, high = np.percentile(image, (25, 75))
+    return np.clip((image - low) / (high - low), 0, 1), labels
 
 
-def equalised(film: Film, labels: Labels) -> Pair:
-    """Histogram equalisation, as viewers and old PNG collections apply it."""
-    ranks = np.searchsorted(np.sort(film, axis=None), film)
-    return (ranks / film.size).astype(np.float32), labels
+def equalised(image: Image, labels: Labels) -> Pair:
+    """Equalise the histogram, as viewers and old PNG collections do."""
+    ranks = np.searchsorted(np.sort(image, axis=None), image)
+    return (ranks / image.size).astype(np.float32), labels
 
 
-def noisy(film: Film, labels: Labels) -> Pair:
-    """A low dose, blurred and thumbnail-sized: grain of 8 % after a blur of 4 pixels."""
-    grain = np.random.default_rng(0).standard_normal(film.shape, np.float32)
-    return ndimage.gaussian_filter(film, 4) + 0.08 * ndimage.gaussian_filter(grain, 1.5) * 5, labels
+def blurred_and_grainy(image: Image, labels: Labels) -> Pair:
+    """Blur by 4 pixels, and add correlated noise, as of a low dose."""
+    grain = np.random.default_rng(0).standard_normal(image.shape, np.float32)
+    return ndimage.gaussian_filter(image, 4) + 0.08 * ndimage.gaussian_filter(
+        grain, 1.5
+    ) * 5, labels
 
 
-def cropped(film: Film, labels: Labels) -> Pair:
-    """A tenth cut off at each side."""
-    cut = len(film) // 10
-    return film[cut:-cut, cut:-cut], labels[cut:-cut, cut:-cut]
+def cropped(image: Image, labels: Labels) -> Pair:
+    """Cut off a tenth at each side."""
+    cut = len(image) // 10
+    return image[cut:-cut, cut:-cut], labels[cut:-cut, cut:-cut]
 
 
-def bordered(film: Film, labels: Labels) -> Pair:
-    """Collimated and padded: 15 % of black around it."""
-    width = int(0.15 * len(film))
-    return np.pad(film, width), np.pad(labels, width, constant_values=BACKGROUND)
+def bordered(image: Image, labels: Labels) -> Pair:
+    """Add a black border of 15 % at each side."""
+    width = int(0.15 * len(image))
+    return np.pad(image, width), np.pad(labels, width, constant_values=BACKGROUND)
 
 
-def turned(film: Film, labels: Labels) -> Pair:
-    """A patient who leans: 12 degrees."""
+def rotated(image: Image, labels: Labels) -> Pair:
+    """Rotate by 12 degrees."""
     return (
-        ndimage.rotate(film, 12, reshape=False, order=1),
+        ndimage.rotate(image, 12, reshape=False, order=1),
         ndimage.rotate(labels, 12, reshape=False, order=0),
     )
 
 
-def marked(film: Film, labels: Labels) -> Pair:
-    """White marker blocks in two corners and one over a lung, a black label above."""
-    film, side = film.copy(), len(film)
-    film[: side // 8, : side // 6] = 1
-    film[-side // 10 :, -side // 5 :] = 1
-    film[side // 2 : side // 2 + side // 14, side // 4 : side // 4 + side // 12] = 1
-    film[: side // 25, side // 3 : 2 * side // 3] = 0
-    return film, labels
+def with_markers(image: Image, labels: Labels) -> Pair:
+    """Put white markers into two corners and over a lung, and a black label at the top."""
+    image, side = image.copy(), len(image)
+    image[: side // 8, : side // 6] = 1
+    image[-side // 10 :, -side // 5 :] = 1
+    image[side // 2 : side // 2 + side // 14, side // 4 : side // 4 + side // 12] = 1
+    image[: side // 25, side // 3 : 2 * side // 3] = 0
+    return image, labels
 
 
-def cardiomegaly(film: Film, labels: Labels) -> Pair:
-    """A heart a third wider: what surrounds its centre is stretched, lungs pressed aside."""
-    rows, columns = np.indices(film.shape)
-    heart = labels == 2
-    centre = rows[heart].mean(), columns[heart].mean()
-    wide = np.ptp(columns[heart]) / 2
+def wider_heart(image: Image, labels: Labels) -> Pair:
+    """Stretch the surroundings of the heart's centre, so that it is a third wider."""
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
+    heart = labels == HEART.label
+    row, column = rows[heart].mean(), columns[heart].mean()
+    half_width = np.ptp(columns[heart]) / 2
     near = np.exp(
-        -((columns - centre[1]) ** 2) / (2 * (1.3 * wide) ** 2)
-        - (rows - centre[0]) ** 2 / (2 * (1.6 * wide) ** 2)
+        -((columns - column) ** 2) / (2 * (1.3 * half_width) ** 2)
+        - (rows - row) ** 2 / (2 * (1.6 * half_width) ** 2)
     )
-    places = np.array([rows, columns - 0.4 * near * (columns - centre[1])])
+    places = np.array([rows, columns - 0.4 * near * (columns - column)])
     return (
-        ndimage.map_coordinates(film, places, order=1, mode="nearest"),
+        ndimage.map_coordinates(image, places, order=1, mode="nearest"),
         ndimage.map_coordinates(labels, places, order=0, mode="nearest"),
     )
 
 
-CHANGES: tuple[Callable[[Film, Labels], Pair], ...] = (
-    as_it_is,
-    flat,
-    hard,
+CHANGES: tuple[Callable[[Image, Labels], Pair], ...] = (
+    unchanged,
+    low_contrast,
+    narrow_window,
     equalised,
-    noisy,
+    blurred_and_grainy,
     cropped,
     bordered,
-    turned,
-    marked,
-    cardiomegaly,
+    rotated,
+    with_markers,
+    wider_heart,
 )
 
 
 def load(case: Case) -> Pair:
-    """A film in [0, 1], bones bright, at its masks' size, and its label map."""
+    """Read an image in [0, 1], bones bright, at the size of its masks, and the true label map."""
     labels = read_truth(case)
-    film = read(case.image)
-    pixels = area_mean(film.pixels, (labels.shape[0], labels.shape[1]))
-    normalise(pixels, inverted=bool(film.inverted))
+    radiograph = read(case.image)
+    pixels = area_mean(radiograph.pixels, (labels.shape[0], labels.shape[1]))
+    normalise(pixels, inverted=bool(radiograph.inverted))
     return pixels, labels
 
 
 def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, dict[str, float]]:
-    """Mean Jaccard by change and organ."""
+    """Compute mean Jaccard by change and organ."""
     found: dict[str, dict[str, list[float]]] = {
         change.__name__: {organ.name: [] for organ in ORGANS} for change in CHANGES
     }
     for case in cases:
-        film, labels = load(case)
+        image, labels = load(case)
         for change in CHANGES:
-            pixels, truth = change(film, labels)
+            pixels, truth = change(image, labels)
             guess = segmenter(Radiograph(np.ascontiguousarray(pixels, np.float32))).labels
             for organ in ORGANS:
                 overlap = jaccard(guess == organ.label, truth == organ.label)
@@ -151,9 +152,9 @@ def score(segmenter: Segmenter, cases: list[Case]) -> dict[str, dict[str, float]
 @click.command()
 @click.option("--images", type=click.Path(path_type=Path), required=True, help="Radiographs.")
 @click.option("--masks", type=click.Path(path_type=Path), required=True, help="SCR masks.")
-@click.option("--weights", multiple=True, default=[None], help="To compare; repeat it.")
+@click.option("--weights", multiple=True, default=[None], help="Weights; repeatable.")
 def main(images: Path, masks: Path, weights: tuple[str | None, ...]) -> None:
-    """Print a Markdown table for each of the weights."""
+    """Print a Markdown table for each model."""
     cases = find_cases(images, masks)
     for name in weights:
         segmenter = Segmenter(name)

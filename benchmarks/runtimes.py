@@ -1,4 +1,4 @@
-"""The network through this product's engines and through other runtimes, on the CPU."""
+"""Compare this package's engines with other runtimes of the same network, on the CPU."""
 
 from __future__ import annotations
 
@@ -16,53 +16,56 @@ import numpy.typing as npt
 from xray_seg._util.concurrency import available_cores
 from xray_seg._util.tensorflow import keras, stderr_held_back, tensorflow
 from xray_seg.bench import Measurement, take_turns
+from xray_seg.bench.inference import ENGINE_PRECISIONS
 from xray_seg.data.phantom import make_phantom
 from xray_seg.models.engines import open_engine
 from xray_seg.models.model_folder import Model, read_variables
 from xray_seg.models.network import build_network, weights_of
 from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.radiograph import Radiograph
-from xray_seg.serving.export import PRECISIONS
 
 Grids = npt.NDArray[np.float32]
 Predict = Callable[[Grids], Any]
 
 #: Batches that calibrate OpenVINO's int8.
 _SAMPLES = 8
+#: Name of the runtime that the others are compared with.
 REFERENCE = "Keras model, float32"
 
 
 def compare_inference(model: Model, batch: int, repeats: int) -> list[tuple[Measurement, float]]:
-    """Time each runtime on the same grids in turn.
+    """Time the runtimes in turns, on the same grids.
 
     Returns:
-        Each with its mean difference in probability from the float32 Keras model.
+        The measurement of each, and its mean absolute difference in probability from the float32
+        Keras model.
     """
     grids = _grids(model.size, batch)
     with tempfile.TemporaryDirectory() as folder:
         runtimes = dict(_runtimes(model, Path(folder), batch))
         expected = runtimes[REFERENCE](grids)
-        apart = {
+        differences = {
             name: float(np.abs(np.asarray(predict(grids)) - expected).mean())
             for name, predict in runtimes.items()
         }
         calls = {name: partial(predict, grids) for name, predict in runtimes.items()}
         times = take_turns(calls, repeats, warm_up=2)
-    return [(Measurement(name, seconds, batch), apart[name]) for name, seconds in times.items()]
+    return [(Measurement(name, each, batch), differences[name]) for name, each in times.items()]
 
 
 def _grids(size: int, count: int, first: int = 0) -> Grids:
-    """(count, size, size) phantoms as inference sees them."""
+    """(count, size, size) float32 grids of phantoms, as engines get them."""
     seeds = range(first, first + count)
-    films = [Radiograph(make_phantom(seed, 512).radiograph) for seed in seeds]
-    return np.stack([Preprocessor(size)(film).grid for film in films])
+    radiographs = [Radiograph(make_phantom(seed, 512).radiograph) for seed in seeds]
+    return np.stack([Preprocessor(size)(each).grid for each in radiographs])
 
 
 def _runtimes(model: Model, folder: Path, batch: int) -> Iterator[tuple[str, Predict]]:
-    for engine, precision in (("litert", "int8"), *(("saved-model", each) for each in PRECISIONS)):
-        opened = open_engine(model, engine, precision, "cpu")
+    """Name and predict function of each runtime."""
+    for engine, precision in ENGINE_PRECISIONS:
+        opened = open_engine(model, engine, precision=precision, device="cpu")
         yield f"xray-seg {engine}, {precision}", opened.predict
-    network = _keras_model(model)
+    network = trained_network(model)
     yield REFERENCE, lambda grids: np.asarray(network(grids[..., None]))
     yield "Keras' own SavedModel, float32", _plain_saved_model(network, folder / "plain")
     onnx_file = folder / "network.onnx"
@@ -77,18 +80,22 @@ def _runtimes(model: Model, folder: Path, batch: int) -> Iterator[tuple[str, Pre
     yield "OpenVINO, calibrated int8 (NNCF)", _openvino_int8(onnx_file, shape, model.size)
 
 
-def _keras_model(model: Model) -> Any:
-    """The network as trained, from the SavedModel's variables."""
+def trained_network(model: Model, size: int | None = None) -> Any:
+    """Build the Keras network of a model folder, with its weights.
+
+    Args:
+        model: the model folder.
+        size: side of the grid; None for the model's own.
+    """
     keras()
-    tensorflow()
-    network = build_network(model.card["network"], model.size)
+    network = build_network(model.card["network"], size or model.size)
     for variable, value in zip(weights_of(network), read_variables(model), strict=True):
         variable.assign(value)
     return network
 
 
 def _plain_saved_model(network: Any, folder: Path) -> Predict:
-    """As Keras exports it: the graph as it was trained, not as this product rewrites it."""
+    """The SavedModel that Keras exports: the graph that was trained, not rewritten."""
     tf = tensorflow()
     with stderr_held_back():
         network.export(str(folder), verbose=False)
@@ -99,7 +106,7 @@ def _plain_saved_model(network: Any, folder: Path) -> Predict:
         (answer,) = serve(tf.constant(grids[..., None])).values()
         return np.asarray(answer)
 
-    predict.loaded = loaded  # type: ignore[attr-defined] # its variables go with it
+    predict.loaded = loaded  # type: ignore[attr-defined] # keeps its variables alive
     return predict
 
 
@@ -148,7 +155,7 @@ def _openvino_int8(path: Path, shape: tuple[int, ...], size: int) -> Predict:
 
 
 def _calibration(size: int, batch: int) -> list[Grids]:
-    """Other phantoms than those that are timed."""
+    """Batches of other phantoms than those that are timed."""
     grids = _grids(size, _SAMPLES * batch, 100)[..., None]
     return [grids[start : start + batch] for start in range(0, len(grids), batch)]
 

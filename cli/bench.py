@@ -1,4 +1,4 @@
-"""``xrayseg bench``"""
+"""The command ``xrayseg bench``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..bench import Measurement, PipelineRun
 
 _PARTS = ("kernels", "inference", "pipeline")
-#: Factor of images for an engine that takes no time.
+#: Images per batch with an engine that takes no time, relative to ``--images``.
 _STUB = 12
 
 
@@ -21,34 +21,42 @@ _STUB = 12
 @click.argument("parts", nargs=-1, type=click.Choice([*_PARTS, "all"]), metavar="[PART]...")
 @click.option("--weights", metavar="NAME|DIR", help="Shipped weights or a model folder.")
 @click.option("--repeats", type=click.IntRange(1), default=7, show_default=True)
-@click.option("--films", type=click.IntRange(1), default=48, show_default=True, help="In a batch.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the rates into this PNG.")
-@click.option("--json", "as_json", is_flag=True, help="The measurements as JSON.")
+@click.option(
+    "--images",
+    "--films",
+    "images",
+    type=click.IntRange(1),
+    default=48,
+    show_default=True,
+    help="Images in the batch of the pipeline part.",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the rates into this PNG file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def command(
     parts: tuple[str, ...],
     weights: str | None,
     repeats: int,
-    films: int,
+    images: int,
     plot: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure speed here: kernels, inference, pipeline, or all (the default).
+    """Measure the speed on this machine: kernels, inference, pipeline, or all (the default).
 
-    Figures of a machine in use are noisy; compare those of one run with each other.
+    Figures on a machine in use are noisy: compare only figures of the same run.
     """
     from ..bench import bench_inference, bench_kernels, bench_pipeline
     from ..models.model_folder import load_model
     from ..segmenter import Segmenter
 
-    wanted = _PARTS if not parts or "all" in parts else tuple(p for p in _PARTS if p in parts)
+    chosen = _PARTS if not parts or "all" in parts else tuple(p for p in _PARTS if p in parts)
     found: dict[str, list[Any]] = {}
-    if "kernels" in wanted:
+    if "kernels" in chosen:
         found["kernels"] = bench_kernels(load_model(weights).size, repeats)
-    if "inference" in wanted:
+    if "inference" in chosen:
         found["inference"] = bench_inference(load_model(weights), repeats=repeats)
-    if "pipeline" in wanted:
+    if "pipeline" in chosen:
         found["pipeline"] = bench_pipeline(
-            Segmenter(weights), images=films, stub_images=_STUB * films
+            Segmenter(weights), images=images, stub_images=_STUB * images
         )
     if as_json:
         click.echo(json.dumps({part: [each.facts() for each in of] for part, of in found.items()}))
@@ -76,8 +84,8 @@ def _show_kernels(found: list[Measurement]) -> None:
         ]
         for each in found
     ]
-    columns = ["kernel", "ms", "spread", "images/s", "GB/s", "times the read"]
-    console.table("kernels, one 2048 x 2048 film each", columns, rows)
+    columns = ["kernel", "ms", "spread", "images/s", "GB/s", "times the reading"]
+    console.table("kernels, one image of 2048 x 2048 each", columns, rows)
 
 
 def _show_inference(found: list[Measurement]) -> None:
@@ -111,8 +119,14 @@ def _show_pipeline(found: list[PipelineRun]) -> None:
         ]
         for each in found
     ]
-    columns = ["raw films in", "films", "films/s", "time in the engine", "rate by the engine's own"]
-    console.table("pipeline", columns, rows)
+    columns = [
+        "outputs",
+        "images",
+        "images/s",
+        "time in the engine",
+        "relative to the engine alone",
+    ]
+    console.table("pipeline, from raw images", columns, rows)
 
 
 _SHOW: dict[str, Callable[[list[Any]], None]] = {

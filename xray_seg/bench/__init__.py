@@ -1,7 +1,7 @@
-"""How fast this product is here: kernels, inference, the whole pipeline.
+"""Speed measurements: kernels, inference, the whole pipeline.
 
-Times of a machine in use differ from minute to minute, so what counts are ratios of things
-measured in turn within one run. Every measured call is checked for its result first.
+Times on a machine in use vary from minute to minute. Compare only what was measured in turns within
+one run. The results of calls are checked before they are timed.
 """
 
 from .inference import bench_inference

@@ -1,4 +1,4 @@
-"""Engines, precisions and batch sizes of one model."""
+"""Timing of engines, precisions and batch sizes of one model."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ..models.engines import Engine, open_engine
 from ..models.model_folder import Model
 from .timing import Measurement, take_turns
 
-#: What can be asked for, by --engine and --precision.
-CHOICES = (
+#: Engines and their precisions, as --engine and --precision name them.
+ENGINE_PRECISIONS = (
     ("litert", "int8"),
     ("saved-model", "float32"),
     ("saved-model", "bfloat16"),
     ("saved-model", "float16"),
 )
-_TOLERANCE = 0.25  # of a probability, between two precisions: only a broken engine differs more
+#: Mean absolute difference in probability between two precisions; a broken engine exceeds it.
+_TOLERANCE = 0.25
 
 
 def bench_inference(
@@ -29,10 +30,19 @@ def bench_inference(
     repeats: int = 5,
     device: str = "auto",
 ) -> list[Measurement]:
-    """Time a model in each engine and precision that runs here, at several batch sizes.
+    """Time a model in each engine and precision, at several batch sizes.
+
+    Args:
+        model: the model folder.
+        batch_sizes: images per step.
+        repeats: rounds.
+        device: of the SavedModel: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``; LiteRT runs on the CPU.
 
     Returns:
         Measurements named ``ENGINE PRECISION batch N``, fastest first.
+
+    Raises:
+        EngineError: an engine cannot run here, or its result differs from that of the others.
     """
     random = np.random.default_rng(0)
     grids = random.random((max(batch_sizes), model.size, model.size), np.float32)
@@ -58,7 +68,7 @@ def bench_inference(
 
 def _open_all(model: Model, device: str) -> list[Engine]:
     engines = []
-    for engine, precision in CHOICES:
+    for engine, precision in ENGINE_PRECISIONS:
         where = "cpu" if engine == "litert" else device
         engines.append(open_engine(model, engine, precision=precision, device=where))
     return engines

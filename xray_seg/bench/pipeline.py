@@ -1,4 +1,4 @@
-"""Whole batches: raw files in, label maps (and overlays) out, with the real engine and a stub."""
+"""Timing of batches of raw files, with the real engine and with a stub."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from ..models.engines import Engine
 from ..segmenter import Segmenter
 from .timing import Measurement
 
+#: Different images in a batch.
 _PHANTOMS = 4
-#: Images of which the engine alone is timed.
+#: Images for the timing of the engine alone.
 _ENGINE_IMAGES = 32
 
 
 class StubEngine:
-    """An engine that takes no time: the same plausible probabilities for every grid."""
+    """An engine that takes no time: it returns the probabilities of a phantom for every grid."""
 
     name = "stub"
     precision = "none"
@@ -50,10 +51,10 @@ class PipelineRun:
     """The measurement of one batch.
 
     Attributes:
-        measurement: of the whole batch.
-        engine_share: share of the time spent in the engine.
-        of_engine: rate of the batch relative to that of the engine alone, measured before and
-            after it; None for an engine that takes no time.
+        measurement: time of the whole batch.
+        engine_share: share of the time that the engine took.
+        of_engine: rate of the batch relative to the rate of the engine alone, measured before and
+            after the batch; None for an engine that takes no time.
     """
 
     measurement: Measurement
@@ -61,7 +62,7 @@ class PipelineRun:
     of_engine: float | None = None
 
     def facts(self) -> dict[str, Any]:
-        """For JSON."""
+        """The measurement as JSON has it."""
         own = {"engine_share": self.engine_share, "of_engine": self.of_engine}
         return {**self.measurement.facts(), **own}
 
@@ -69,12 +70,16 @@ class PipelineRun:
 def bench_pipeline(
     segmenter: Segmenter, *, images: int = 48, stub_images: int = 576
 ) -> list[PipelineRun]:
-    """Time batches of raw phantoms in a temporary folder, the start of processes included.
+    """Time batches of raw phantoms in a temporary folder, including the start of processes.
 
     Args:
-        segmenter: with the engine to use.
-        images: in the batch with the real engine.
-        stub_images: in those with an engine that takes no time.
+        segmenter: model and engine.
+        images: images in the batch with the real engine.
+        stub_images: images in batches with an engine that takes no time.
+
+    Returns:
+        One batch with the engine of the segmenter, and two with an engine that takes no time:
+        label maps only, and with overlays and report.
     """
     stub = Segmenter(segmenter.model, engine=StubEngine(segmenter.engine.size))
     everything = BatchOptions(save=("labels", "overlay"))
@@ -92,8 +97,8 @@ def bench_pipeline(
 def _run_beside_engine(
     folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str
 ) -> PipelineRun:
-    """A batch, and its rate relative to that of the engine alone before and after it."""
-    _run(folder, min(count, 2 * segmenter.engine.batch_size), segmenter, options)
+    """Time a batch, and the engine alone before and after it."""
+    _warm_up(folder, count, segmenter, options)
     before = _engine_rate(segmenter.engine)
     done = _run(folder, count, segmenter, options, title)
     alone = (before + _engine_rate(segmenter.engine)) / 2
@@ -103,24 +108,31 @@ def _run_beside_engine(
 def _run_warm(
     folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str
 ) -> PipelineRun:
-    _run(folder, min(count, 2 * segmenter.engine.batch_size), segmenter, options)
+    """Time a batch after a small one that is not timed."""
+    _warm_up(folder, count, segmenter, options)
     return _run(folder, count, segmenter, options, title)
 
 
+def _warm_up(folder: Path, count: int, segmenter: Segmenter, options: BatchOptions) -> None:
+    """Run a small batch, so that everything is loaded and compiled."""
+    _run(folder, min(count, 2 * segmenter.engine.batch_size), segmenter, options, "warm-up")
+
+
 def _run(
-    folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str = ""
+    folder: Path, count: int, segmenter: Segmenter, options: BatchOptions, title: str
 ) -> PipelineRun:
+    """Time a batch of the first ``count`` images of ``folder / "images"``."""
     names = [str(path) for path in sorted((folder / "images").iterdir())[:count]]
     with tempfile.TemporaryDirectory(dir=folder) as out:
         summary = run_batch(names, out, segmenter=segmenter, options=options)
         if summary.done != count:
-            raise RuntimeError(f"{title}: {summary.done} of {count} images were done")
+            raise RuntimeError(f"{title}: {summary.done} of {count} images were segmented")
     measured = Measurement(title, (summary.seconds,), count)
     return PipelineRun(measured, summary.engine_seconds / summary.seconds)
 
 
 def _engine_rate(engine: Engine) -> float:
-    """Images a second of an engine with nothing else to do."""
+    """Images per second of the engine alone."""
     shape = engine.batch_size, engine.size, engine.size
     grids = np.random.default_rng(0).random(shape, np.float32)
     engine.predict(grids)
@@ -132,7 +144,12 @@ def _engine_rate(engine: Engine) -> float:
 
 
 def write_raw_images(folder: Path, count: int) -> None:
-    """Write raw images: a few phantoms under many names, as hard links, to save disk space."""
+    """Write raw images of 2048 x 2048: a few phantoms, and hard links to them.
+
+    Args:
+        folder: folder to make.
+        count: number of images.
+    """
     folder.mkdir()
     for index in range(count):
         path = folder / f"IMAGE{index:05}.IMG"

@@ -1,4 +1,4 @@
-"""Rates as bars."""
+"""Bar charts of rates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .timing import Measurement
 
 
 def draw(found: Mapping[str, Sequence[Measurement | PipelineRun]], path: Path) -> None:
-    """Draw images a second, a panel for each part, into a PNG file."""
+    """Draw images per second into a PNG file, with a panel for each part."""
     from matplotlib.figure import Figure
 
     counts = [len(of) for of in found.values()]

@@ -1,4 +1,4 @@
-"""Timing: warm up, then repeat in turns, so that a busy moment hits all alike."""
+"""Timing of calls in turns, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Measurement:
     """Repeated times of one piece of work.
 
     Attributes:
-        name: of the work.
-        seconds: of each repeat.
-        images: that one repeat handles.
-        bytes: that one repeat reads and writes, 0 where that says nothing.
+        name: name of the work.
+        seconds: time of each repeat.
+        images: images per repeat.
+        bytes: bytes read and written per repeat; 0 if they do not matter.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Measurement:
 
     @property
     def median(self) -> float:
-        """Seconds."""
+        """Median time in seconds."""
         return float(np.median(self.seconds))
 
     @property
@@ -39,16 +39,16 @@ class Measurement:
 
     @property
     def images_per_s(self) -> float:
-        """Rate at the median."""
+        """Images per second at the median time."""
         return self.images / self.median
 
     @property
     def gb_per_s(self) -> float | None:
-        """10^9 bytes a second at the median, where bytes are known."""
+        """10^9 bytes per second at the median time; None if ``bytes`` is 0."""
         return self.bytes / self.median / 1e9 if self.bytes else None
 
     def facts(self) -> dict[str, Any]:
-        """For JSON."""
+        """The measurement as JSON has it."""
         return {
             "name": self.name,
             "median_s": self.median,
@@ -62,12 +62,15 @@ class Measurement:
 def take_turns(
     calls: Mapping[str, Callable[[], Any]], repeats: int, warm_up: int = 1
 ) -> dict[str, tuple[float, ...]]:
-    """Seconds of each call, measured one after the other in ``repeats`` rounds.
+    """Time calls one after the other, in several rounds.
 
     Args:
-        calls: what to time, by name.
+        calls: functions to time, by name.
         repeats: rounds.
-        warm_up: calls of each before the first round: compilation, caches, threads.
+        warm_up: untimed calls of each before the first round, for compilation, caches and threads.
+
+    Returns:
+        Seconds of each call in each round, by name.
     """
     for call in calls.values():
         for _ in range(warm_up):

@@ -13,6 +13,8 @@ from ..stages import Task
 from .processes import AVAILABLE, ProcessExecutor
 from .threads import ThreadExecutor
 
+__all__ = ["Executor", "LocalExecutor", "ProcessExecutor", "ThreadExecutor"]
+
 #: Inputs from which on processes pay; they take about a second to start.
 MANY = 200
 
