@@ -1,6 +1,7 @@
 """Write DICOM files for tests."""
 
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -11,7 +12,14 @@ from pydicom.encaps import encapsulate
 RAMP = np.add.outer(np.arange(40), 3 * np.arange(60)).astype(np.uint16)  # 0 to 216
 
 
-def make(path, pixels, syntax=uid.ExplicitVRLittleEndian, data=None, preamble=True, **attributes):
+def make(
+    path: Path,
+    pixels: np.ndarray,
+    syntax: uid.UID = uid.ExplicitVRLittleEndian,
+    data: bytes | None = None,
+    preamble: bool = True,
+    **attributes: Any,
+) -> Path:
     """Write an image; ``data`` is its compressed frame. Attributes override the defaults."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()

@@ -1,5 +1,8 @@
 """DICOM SEG objects read back."""
 
+from pathlib import Path
+
+import numpy as np
 import pydicom
 from highdicom.seg import segread
 
@@ -21,8 +24,8 @@ WHOSE = {
 }
 
 
-def masks_in(path, source):
-    """By highdicom: masks by segment label, of the one instance that they refer to."""
+def masks_in(path: Path, source: Path) -> dict[str, np.ndarray]:
+    """Read masks by segment label with highdicom, for the one instance that they refer to."""
     found = segread(path)
     header = pydicom.dcmread(source, stop_before_pixels=True)
     if int(header.get("NumberOfFrames") or 1) > 1:

@@ -58,7 +58,9 @@ def slow_pieces(groups: np.ndarray) -> np.ndarray:
     return pieces
 
 
-def slow_blend(grey, labels, colours, opacity):
+def slow_blend(
+    grey: np.ndarray, labels: np.ndarray, colours: np.ndarray, opacity: float
+) -> np.ndarray:
     """Nearest label for each pixel; opaque where one of four neighbours has another label."""
     height, width = grey.shape
     near = np.empty(grey.shape, np.uint8)
@@ -114,7 +116,7 @@ def slow_paint(pairs: str, shape: tuple[int, int]) -> np.ndarray:
     return mask.reshape(shape)
 
 
-def slow_fill(polygon, shape: tuple[int, int]) -> np.ndarray:
+def slow_fill(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Pixels from whose centre a ray to the left crosses an odd number of sides."""
     mask = np.zeros(shape, bool)
     corners = [tuple(int(number) for number in point) for point in polygon]

@@ -8,6 +8,6 @@ SIDES = st.integers(1, 14)
 
 
 @st.composite
-def label_maps(draw, labels=3):
+def label_maps(draw: st.DrawFn, labels: int = 3) -> np.ndarray:
     shape = draw(SIDES), draw(SIDES)
     return draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, labels)))

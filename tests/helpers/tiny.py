@@ -1,5 +1,6 @@
 """Small cases, and a network of 3,216 parameters, for tests that train or export."""
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from xray_seg.data.cases import find_cases
+from xray_seg.data.cases import Case, find_cases
 from xray_seg.data.phantom import make_phantom
 from xray_seg.models import network
 from xray_seg.training.config import TrainingConfig
@@ -26,7 +27,7 @@ PARTS = ("heart", "left clavicle", "left lung", "right clavicle", "right lung")
 
 
 @contextmanager
-def tiny_network():
+def tiny_network() -> Iterator[None]:
     """A network of two levels, known by the name ``tiny`` within the block."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(network.FILTERS, "tiny", (8, 4))
@@ -45,25 +46,35 @@ def write_png(path: Path, pixels: np.ndarray) -> Path:
     return path
 
 
-def write_cases(folder: Path, count: int, size: int = 64) -> list:
-    """Phantoms as 8-bit PNG films with GIF masks, found again as cases."""
+def write_cases(folder: Path, count: int, size: int = 64) -> list[Case]:
+    """Write phantoms as 8-bit PNG images with GIF masks, and find them as cases."""
     for number in range(1, count + 1):
         phantom = make_phantom(number, size)
-        film = (phantom.radiograph * 255).round().astype(np.uint8)
-        write_png(folder / "images" / f"SMALL{number:03d}.png", film)
+        image = (phantom.radiograph * 255).round().astype(np.uint8)
+        write_png(folder / "images" / f"SMALL{number:03d}.png", image)
         for part, mask in phantom.masks.items():
             write_gif(folder / "scr" / "masks" / part / f"SMALL{number:03d}.gif", mask)
     return find_cases(folder / "images", folder / "scr")
 
 
-def touch(path):
+def touch(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path
 
 
-def lay_out(root, names, suffix=".IMG", fold=lambda name: f"fold{2 - int(name[-3:]) % 2}"):
-    """Empty files in SCR's layout: odd numbers in fold1, even ones in fold2."""
+def fold_of(name: str) -> str:
+    """SCR's fold of a case: odd numbers in fold1, even ones in fold2."""
+    return f"fold{2 - int(name[-3:]) % 2}"
+
+
+def lay_out(
+    root: Path,
+    names: Iterable[str],
+    suffix: str = ".IMG",
+    fold: Callable[[str], str] = fold_of,
+) -> tuple[Path, Path]:
+    """Make empty files in SCR's layout; returns the folders of images and of masks."""
     for name in names:
         touch(root / "images" / f"{name}{suffix}")
         for part in PARTS:
@@ -71,7 +82,7 @@ def lay_out(root, names, suffix=".IMG", fold=lambda name: f"fold{2 - int(name[-3
     return root / "images", root / "scr"
 
 
-def slow_merge(masks: dict) -> np.ndarray:
+def slow_merge(masks: dict[str, np.ndarray]) -> np.ndarray:
     """Label map of masks by SCR name, pixel by pixel: clavicles before heart before lungs."""
     order = (
         ("left clavicle", 1),
@@ -90,11 +101,11 @@ def slow_normalise(plane: np.ndarray) -> np.ndarray:
     """1st and 99th percentile, by sorting, to 0 and 1; clipped."""
     ranked = np.sort(plane.astype(np.float64), axis=None)
 
-    def percentile(share):
+    def percentile(share: float) -> float:
         place = share * (len(ranked) - 1)
         below = int(place)
         above = min(below + 1, len(ranked) - 1)
-        return ranked[below] + (place - below) * (ranked[above] - ranked[below])
+        return float(ranked[below] + (place - below) * (ranked[above] - ranked[below]))
 
     low, high = percentile(0.01), percentile(0.99)
     return ((plane - low) / (high - low)).clip(0, 1)
