@@ -122,6 +122,7 @@ def _calibrated(model: Model, grids: list[Grids], excluded: tuple[str, ...]) -> 
         else:
             content = converter.convert()
         interpreter = Interpreter(model_content=content, num_threads=available_cores())
+        interpreter.allocate_tensors()
         source = interpreter.get_input_details()[0]["index"]
         target = interpreter.get_output_details()[0]["index"]
 

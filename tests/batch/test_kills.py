@@ -1,4 +1,4 @@
-"""A batch that is killed at random moments ends as if it had been left alone."""
+"""A batch that is killed at random moments, and then continued, gives the same outputs."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.slow
 def test_killed_again_and_again_a_batch_ends_as_if_left_alone(how):
     script = ROOT / "benchmarks" / "kills.py"
-    command = [sys.executable, script, "--films", "40", "--kills", "8", *how]
+    command = [sys.executable, script, "--images", "40", "--kills", "8", *how]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -43,18 +43,18 @@ def _leave(folder, *names):
 
 def test_only_temporary_files_of_our_pattern_go_and_only_in_the_folders_of_outputs(tmp_path):
     ours = ".xrayseg-12-0123abcd.tif"
-    others = (".xrayseg-x.tif", ".xrayseg-12-0123abc.tif", "film.tif", ".hidden", "x" + ours)
+    others = (".xrayseg-x.tif", ".xrayseg-12-0123abc.tif", "image.tif", ".hidden", "x" + ours)
     elsewhere = tmp_path / "elsewhere"
     _leave(elsewhere, ours)
     out = tmp_path / "out"
-    for folder in (out, out / "labels" / "ward", out / "films"):
+    for folder in (out, out / "labels" / "ward", out / "images"):
         _leave(folder, ours, *others)
     (out / "labels" / "link").symlink_to(elsewhere)
-    (out / "labels" / ".xrayseg-13-0123abcd.tif").symlink_to(out / "film.tif")
+    (out / "labels" / ".xrayseg-13-0123abcd.tif").symlink_to(out / "image.tif")
     assert sweep(out, ("labels", "overlay")) == 2
     assert not (out / ours).exists()
     assert not (out / "labels" / "ward" / ours).exists()
-    for kept in (elsewhere / ours, out / "films" / ours, *(out / name for name in others)):
+    for kept in (elsewhere / ours, out / "images" / ours, *(out / name for name in others)):
         assert kept.exists()
 
 
@@ -67,17 +67,17 @@ def test_the_pattern_is_the_one_that_files_are_written_under(tmp_path):
 
 
 def test_a_run_leaves_no_temporary_file_of_a_killed_one_also_not_among_its_own(tmp_path):
-    """Also where a film's part of the review page was being written when the process ended."""
+    """Parts of the review page are such files, too."""
     own = tmp_path / ".xrayseg" / "report" / "ward"
-    _leave(own, ".xrayseg-12-0123abcd.json", "film.json")
+    _leave(own, ".xrayseg-12-0123abcd.json", "image.json")
     with lock_output_folder(tmp_path, "", ("labels",)):
-        assert [path.name for path in own.iterdir()] == ["film.json"]
+        assert [path.name for path in own.iterdir()] == ["image.json"]
 
 
 def test_a_run_leaves_no_temporary_file_of_a_worker_that_died_under_way(tmp_path):
     with lock_output_folder(tmp_path, "", ("labels",)):
-        _leave(tmp_path / "labels", ".xrayseg-12-0123abcd.tif", "film.tif")
-    assert [path.name for path in (tmp_path / "labels").iterdir()] == ["film.tif"]
+        _leave(tmp_path / "labels", ".xrayseg-12-0123abcd.tif", "image.tif")
+    assert [path.name for path in (tmp_path / "labels").iterdir()] == ["image.tif"]
 
 
 def test_parts_at_the_same_time_keep_their_temporary_files_and_the_last_leaves_none(tmp_path):

@@ -1,4 +1,4 @@
-"""The bench measures what it says it does; no test asserts a time."""
+"""Measurements and ``xrayseg bench``; no test asserts a time."""
 
 import json
 
@@ -23,6 +23,13 @@ def test_calls_take_turns_after_a_warm_up():
     found = take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, 2)
     assert "".join(order) == "aabb" + "ab" * 3
     assert [len(times) for times in found.values()] == [3, 3]
+
+
+@pytest.mark.parametrize("option", ["--images", "--films"])
+def test_the_number_of_images_has_two_names(option):
+    done = CliRunner().invoke(cli, ["bench", "pipeline", option, "0"])
+    assert done.exit_code == 2
+    assert "0 is not in the range" in done.output
 
 
 @pytest.mark.slow
