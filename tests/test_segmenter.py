@@ -159,7 +159,7 @@ def test_a_saved_label_map_reads_back_with_its_resolution(segmenter, film, tmp_p
 
 
 def test_a_label_map_is_not_saved_with_loss_and_not_where_nothing_can_be(found, tmp_path):
-    with pytest.raises(OutputError, match=r"mask\.jpg: label maps are written as"):
+    with pytest.raises(OutputError, match=r"mask\.jpg: unknown suffix; give \.tif or \.png"):
         found.save(tmp_path / "mask.jpg")
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):

@@ -104,9 +104,10 @@ def test_a_broken_link_is_listed_and_a_loop_of_links_ends(tmp_path):
 
 def test_a_folder_named_like_an_image_is_named_and_its_files_are_read(tmp_path):
     _touch(tmp_path, "x.png/inner.png", "plain.folder/y.png")
-    found = {item.key: item.problem for item in find_inputs([str(tmp_path)])}
-    assert str(tmp_path / "x.png") in found.pop("x.png")
-    assert found == {"x.png/inner": None, "plain.folder/y": None}
+    found = {item.path: item for item in find_inputs([str(tmp_path)])}
+    assert str(tmp_path / "x.png") in found.pop(tmp_path / "x.png").problem
+    assert {item.key for item in found.values()} == {"x.png/inner", "plain.folder/y"}
+    assert not any(item.problem for item in found.values())
 
 
 def test_a_folder_that_cannot_be_opened_is_listed(tmp_path, monkeypatch):
