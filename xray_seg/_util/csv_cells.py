@@ -13,8 +13,9 @@ _FORMULA = ("=", "+", "-", "@")
 def csv_cell(value: Any) -> Any:
     """A value as CSV files have it.
 
-    Booleans are in lower case. Control characters, line breaks included, become ``\\xNN``. A text
-    that a spreadsheet would take for a formula gets an apostrophe in front.
+    Booleans are in lower case. Control characters that a terminal obeys become ``\\xNN``; tabs and
+    line breaks stay, since CSV quotes them and names of files must survive. A text that a
+    spreadsheet would take for a formula gets an apostrophe in front.
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -27,5 +28,5 @@ def csv_cell(value: Any) -> Any:
 
 
 def _visible(letter: str) -> str:
-    is_control = unicodedata.category(letter) == "Cc"
+    is_control = unicodedata.category(letter) == "Cc" and letter not in "\t\n\r"
     return f"\\x{ord(letter):02x}" if is_control else letter
