@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from ..errors import ReadError
 from ..labels import CLASSES, RIGHT_LEFT_LABELS
 from . import read
+from .limits import Budget
+from .tiff_header import read_header
 
 #: The highest label of any label scheme.
 _HIGHEST = len(RIGHT_LEFT_LABELS.structures)
@@ -55,26 +58,16 @@ def read_labels(path: str | PathLike[str]) -> LabelMap:
             f"{path}: holds values up to {highest}, which are no labels: a label map has 0 to "
             f"{CLASSES - 1}, or 0 to {_HIGHEST} where right and left differ"
         )
-    spacing = _tiff_spacing(path) if found.format == "TIFF" else None
+    spacing = _tiff_spacing(Path(path)) if found.format == "TIFF" else None
     labels = np.ascontiguousarray(pixels, np.uint8)
     return LabelMap(labels, spacing, bool(highest >= CLASSES), found.format)
 
 
-def _tiff_spacing(path: str | PathLike[str]) -> tuple[float, float] | None:
+def _tiff_spacing(path: Path) -> tuple[float, float] | None:
     """Spacing from a resolution per centimetre; one per inch is usually a writer's default."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        tags = tiff.pages.first.tags
-        if tags.valueof("ResolutionUnit") != tifffile.RESUNIT.CENTIMETER:
-            return None
-        rows, columns = (tags.valueof(f"{axis}Resolution") for axis in "YX")
-    try:
-        row, column = (
-            _MM_PER_CM * denominator / numerator for numerator, denominator in (rows, columns)
-        )
-    except (TypeError, ValueError, ZeroDivisionError):
+    with path.open("rb") as file:
+        resolution = read_header(path, file, Budget()).resolution
+    if resolution is None:
         return None
-    if not (row > 0 and column > 0):
-        return None
+    row, column = (_MM_PER_CM / pixels for pixels in resolution)
     return float(f"{row:.{_SPACING_DIGITS}g}"), float(f"{column:.{_SPACING_DIGITS}g}")
