@@ -30,6 +30,12 @@ _SIGNATURES = (
 )
 #: Lengths of BITMAPINFOHEADER and its successors, in bytes.
 _BMP_HEADERS = (40, 52, 56, 108, 124)
+#: Highest absolute value of float pixels. Programs mark missing pixels with -3.4e38, whose
+#: distance from other values overflows; no detector gives so much.
+HIGHEST_FLOAT = 1e15
+#: The most samples a pixel can have, and the least width of the frames of an array: between them,
+#: the last of three axes is one of colours.
+_MAX_CHANNELS, _MIN_WIDTH = 4, 16
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
@@ -88,7 +94,17 @@ def _decode(
         check_bmp(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
     pixels = getattr(imagecodecs, f"{codec}_decode")(data)
+    if name == "JPEG" and pixels.ndim == 3 and pixels.shape[2] == 4:
+        pixels = _without_inks(pixels)
     return pixels, str(name), None
+
+
+def _without_inks(inks: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(H, W, 3) RGB of the (H, W, 4) cyan, magenta, yellow and black inks of a JPEG.
+
+    They are stored as Adobe's programs do, 255 for no ink.
+    """
+    return (inks[..., :3] * (inks[..., 3:] / np.float32(255))).round().astype(np.uint8)
 
 
 def check_jpeg(data: bytes) -> None:
@@ -134,8 +150,14 @@ def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray
         (H, W) of the same dtype; uint8 for bool.
 
     Raises:
-        ReadError: the array has another shape or dtype, is empty, or holds NaN or infinity.
+        ReadError: the array has another shape or dtype, is empty, or holds NaN, infinity or
+            values beyond HIGHEST_FLOAT.
     """
+    if pixels.ndim == 3 and _MAX_CHANNELS < pixels.shape[2] < _MIN_WIDTH:
+        raise ReadError(
+            f"{path}: an array of shape {pixels.shape} has {pixels.shape[2]} samples a pixel; "
+            "convert it to grey, or to red, green and blue"
+        )
     while pixels.ndim > 3 or (pixels.ndim == 3 and pixels.shape[2] > 4):
         pixels = pixels[0]
     if pixels.dtype == np.bool_:
@@ -148,9 +170,20 @@ def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray
         )
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if pixels.shape[2] < 3 else _luma(pixels)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ReadError(f"{path}: holds NaN or infinite values")
+    if pixels.dtype.kind == "f":
+        _check_floats(pixels, path)
     return pixels
+
+
+def _check_floats(pixels: npt.NDArray[Any], path: Path | str) -> None:
+    low, high = float(pixels.min()), float(pixels.max())
+    if not np.isfinite((low, high)).all():
+        raise ReadError(f"{path}: holds NaN or infinite values")
+    if max(-low, high) > HIGHEST_FLOAT:
+        raise ReadError(
+            f"{path}: holds values from {low:g} to {high:g}, which are no grey values; replace "
+            "those that mark missing pixels"
+        )
 
 
 def _luma(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
