@@ -21,6 +21,7 @@ from .dicom_file import read_guarded
 from .dicom_header import doubts, kind, modality, number_of_frames
 from .limits import Budget, plain_int
 from .raster import check_jpeg, to_grey
+from .spacing import Notes, Spacing, plausible_spacing
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -81,13 +82,14 @@ def read_dicom(
 
 
 def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
+    spacing, notes = _spacing(dataset)
     return Radiograph(
         _shown_pixels(dataset, path),
         {"MONOCHROME1": True, "MONOCHROME2": False}.get(dataset.PhotometricInterpretation),
-        _spacing(dataset),
+        spacing,
         str(path),
         f"DICOM {modality(dataset)}".strip(),
-        doubts(dataset),
+        doubts(dataset) + notes,
     )
 
 
@@ -212,12 +214,12 @@ def _is_padding(stored: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.bo
     return (stored >= min(first, last)) & (stored <= max(first, last))
 
 
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
+def _spacing(dataset: Dataset) -> tuple[Spacing | None, Notes]:
+    stated = []
     for name in _SPACINGS:
         try:
             row, column = (float(value) for value in dataset.get(name) or ())
         except (TypeError, ValueError):
             continue
-        if 0 < row < np.inf and 0 < column < np.inf:
-            return row, column
-    return None
+        stated.append((row, column))
+    return plausible_spacing(*stated)

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .limits import Budget
+from .spacing import Notes, Spacing, plausible_spacing
 
 JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
@@ -96,6 +97,9 @@ def read_raw(
             f"{path}: has the length of a JSRT file but not its 12-bit values "
             "(if it is another kind of raw radiograph, give --raw-shape HxW and --raw-dtype)"
         )
-    spacing = None if layout.spacing is None else (layout.spacing, layout.spacing)
+    spacing: Spacing | None = None
+    notes: Notes = ()
+    if layout.spacing is not None:
+        spacing, notes = plausible_spacing((layout.spacing, layout.spacing))
     name = "JSRT raw" if layout == JSRT else "raw"
-    return Radiograph(pixels, layout.inverted, spacing, str(path), name)
+    return Radiograph(pixels, layout.inverted, spacing, str(path), name, notes)
