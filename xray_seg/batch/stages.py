@@ -20,6 +20,7 @@ from ..outputs import encode_all
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..radiograph import Radiograph
 from ..readers import read, read_ids
+from ..readers.limits import Budget
 from ..segmentation import Segmentation
 from .inputs import Input
 from .job import BatchJob
@@ -116,7 +117,8 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
     Raises:
         ReadError: it cannot be read as a radiograph.
     """
-    source, name = readable_source(item.path), str(item.path)
+    source = readable_source(item.path, max_length=Budget(options.max_pixels).max_length)
+    name = str(item.path)
     radiograph = read(source, raw=options.raw, name=name, max_pixels=options.max_pixels)
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
