@@ -132,7 +132,9 @@ def prepare(job: BatchJob, task: Task) -> Prepared:
     item, options = task.item, job.options
     try:
         radiograph = load(item, options)
-        ids = read_ids(item.path) if options.keep_ids and isinstance(item.path, Path) else {}
+        ids = {}
+        if options.keep_ids and isinstance(item.path, Path):
+            ids = read_ids(item.path, max_pixels=options.max_pixels)
         return Prepared(task, Preprocessor(job.size)(radiograph), ids=ids)
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
         return Prepared(task, error=_describe(item, error, named=True))

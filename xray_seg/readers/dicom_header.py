@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ReadError
 from .dicom_file import read_guarded
-from .limits import Budget, plain_int
+from .limits import MAX_PIXELS, Budget, plain_int
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -95,10 +95,14 @@ def number_of_frames(dataset: Dataset) -> int:
     return plain_int(dataset.get("NumberOfFrames") or 1, "number of frames", 1)
 
 
-def read_ids(path: Path) -> dict[str, str]:
+def read_ids(path: Path, *, max_pixels: int = MAX_PIXELS) -> dict[str, str]:
     """Read the patient, study, series and instance identifiers of a DICOM file.
 
     This is the only function that reads identifiers; only ``--keep-ids`` calls it.
+
+    Args:
+        path: the file.
+        max_pixels: as of ``read``; a file that is too long for so many is refused.
 
     Returns:
         The identifiers by ID_COLUMNS; an empty dictionary for a file that is not DICOM.
@@ -113,7 +117,7 @@ def read_ids(path: Path) -> dict[str, str]:
         import pydicom
 
         dataset = pydicom.dcmread(
-            read_guarded(path, None, Budget()),
+            read_guarded(path, None, Budget(max_samples=max_pixels)),
             force=True,
             stop_before_pixels=True,
             specific_tags=list(_IDS.values()),
