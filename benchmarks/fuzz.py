@@ -3,9 +3,10 @@
     python benchmarks/fuzz.py --count 20000 --parser png --seconds 200
 
 A child process reads; a read that takes over 5 s, or more than 1 GiB beside what the libraries
-take, ends it, and so does a crash. Its parent notes the file, keeps it in --keep, and goes on
-behind it. Anything that comes out of ``read`` but a radiograph or one of our own errors is noted,
-too. The same seed makes the same mutations, so --first goes on where an earlier call ended.
+take (or more than --address-space in all), ends it, and so does a crash. Its parent notes the file,
+keeps it in --keep, and goes on behind it. Anything that comes out of ``read`` but a radiograph or
+one of our own errors is noted, too. The same seed makes the same mutations, so --first goes on
+where an earlier call ended.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import imagecodecs
@@ -31,6 +33,12 @@ import tifffile
 
 SECONDS_EACH = 5
 MEMORY = 1 << 30
+#: Tags of sizes, strips and tiles, of makers' formats, and compressions of TIFF.
+_CODES = (
+    *(256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338),
+    *(339, 347, 513, 514, 530, 32773, 32946, 32997, 32998, 33003, 33005, 33628, 34412, 34925),
+    *(50000, 65420, 65426),
+)
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 60_000, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -40,9 +48,9 @@ def _film(bits: int = 8) -> np.ndarray:
     return ramp.astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def _tiff(**how: object) -> bytes:
+def _tiff(pixels: np.ndarray | None = None, **how: object) -> bytes:
     file = io.BytesIO()
-    tifffile.imwrite(file, _film(), **how)
+    tifffile.imwrite(file, _film() if pixels is None else pixels, **how)
     return file.getvalue()
 
 
@@ -76,7 +84,7 @@ def _dicom(syntax: str | None = None, frame: bytes | None = None, bits: int = 16
 def seeds() -> dict[str, list[bytes]]:
     """Whole small files by parser."""
     grey, deep = _film(), _film(16)
-    colour = np.stack([grey] * 3, axis=2)
+    colour, labels = np.stack([grey] * 3, axis=2), grey // 64
     j2k = imagecodecs.jpeg2k_encode(deep, reversible=True, codecformat="j2k")
     return {
         "png": [imagecodecs.png_encode(each) for each in (grey, deep, colour)],
@@ -87,8 +95,21 @@ def seeds() -> dict[str, list[bytes]]:
         "tiff": [
             _tiff(),
             _tiff(bigtiff=True),
+            _tiff(byteorder=">", rowsperstrip=4),
             _tiff(tile=(16, 16), compression="zlib"),
             *(_tiff(compression=name) for name in ("lzw", "packbits", "jpeg", "jpeg2000", "zstd")),
+            _tiff(compression="zlib", predictor=True, rowsperstrip=7),
+            _tiff(compression="lzma"),
+            _tiff(colour, photometric="rgb", compression="jpeg", tile=(16, 16)),
+            _tiff(np.moveaxis(colour, -1, 0), photometric="rgb", planarconfig="separate"),
+            _tiff(grey, photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
+            _tiff(deep.astype(np.float32)),
+            _tiff(grey > 100),
+        ],
+        "label map": [
+            _tiff(labels, compression="zlib", resolution=(57, 57), resolutionunit=3),
+            _tiff(labels, resolution=(57, 57), resolutionunit=3),
+            imagecodecs.png_encode(labels),
         ],
         "dicom": [
             _dicom(),
@@ -99,6 +120,8 @@ def seeds() -> dict[str, list[bytes]]:
             _dicom("1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode(deep)),
             _dicom("1.2.840.10008.1.2.4.90", j2k),
             _dicom("1.2.840.10008.1.2.5", _rle(grey), 8),
+            _dicom()[132:],
+            _dicom("1.2.840.10008.1.2.1.99")[132:],
         ],
         "raw": [_film(16).astype(">u2").tobytes()],
     }
@@ -169,10 +192,37 @@ _CHANGES: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
 )
 
 
+def _tags(data: bytes, chance: random.Random) -> bytes:
+    """A TIFF with one to three changes in its tags: code, type, count or value, or a repetition."""
+    made = bytearray(data)
+    order = "little" if made[:2] == b"II" else "big"
+    big = int.from_bytes(made[2:4], order) == 43
+    start = int.from_bytes(made[8:16] if big else made[4:8], order)
+    width, first = (20, start + 8) if big else (12, start + 2)
+    number = int.from_bytes(made[start:first], order)
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        place = first + width * chance.randrange(number)
+        kind = chance.randrange(6)
+        if kind == 0:  # another tag's place
+            other = first + width * chance.randrange(number)
+            made[place : place + width] = made[other : other + width]
+            continue
+        size = 8 if big else 4
+        offset, length = ((0, 2), (2, 2), (4, size), (4 + size, size), (4 + size, size))[kind - 1]
+        value = chance.choice((*_NUMBERS, chance.choice(_CODES), chance.randrange(70)))
+        made[place + offset : place + offset + length] = (value & (256**length - 1)).to_bytes(
+            length, order
+        )
+    return bytes(made)
+
+
 def mutation(parser: str, number: int, known: dict[str, list[bytes]]) -> bytes:
     """The number-th mutation of a parser's seeds."""
     chance = random.Random(f"{parser} {number}")  # noqa: S311 - it must repeat
-    made = mutate(chance.choice(known[parser]), chance)
+    seed = chance.choice(known[parser])
+    if seed[:2] in (b"II", b"MM") and chance.random() < 0.5:
+        return _tags(seed, chance)
+    made = mutate(seed, chance)
     # A wrong checksum is all that a PNG decoder would look at.
     return _sum_png(made) if parser == "png" and chance.random() < 0.8 else made
 
@@ -189,21 +239,24 @@ def _sum_png(data: bytes) -> bytes:
     return bytes(made)
 
 
-def child(parser: str, first: int, last: int, place: Path) -> None:
+def child(parser: str, first: int, last: int, place: Path, space: int) -> None:
     """Read mutations; a line per finding and one at the end on standard output."""
     import faulthandler
 
     from xray_seg.errors import XraySegError
     from xray_seg.readers import RawLayout, read
+    from xray_seg.readers.label_map import read_labels
 
     faulthandler.disable()
     known = seeds()
     raw = RawLayout(shape=(40, 48)) if parser == "raw" else None
+    reader = read_labels if parser == "label map" else partial(read, raw=raw)
     for data in known[parser]:  # whatever is loaded late is loaded before memory is bounded
         (place / "file").write_bytes(data)
-        read(place / "file", raw=raw)
+        reader(place / "file")
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+    space = space or taken + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     counts = {"read": 0, "refused": 0}
@@ -214,7 +267,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
         signal.alarm(SECONDS_EACH)
         began = time.perf_counter()
         try:
-            read(place / "file", raw=raw)
+            reader(place / "file")
             counts["read"] += 1
         except XraySegError:
             counts["refused"] += 1
@@ -226,7 +279,9 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
     print(json.dumps({**counts, "slowest_s": round(slowest, 2), "peak_mib": peak}), flush=True)
 
 
-def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -> dict[str, object]:
+def fuzz(
+    parser: str, first: int, count: int, until: float, keep: Path | None, space: int
+) -> dict[str, object]:
     """Read mutations in child processes, in pieces, until ``count`` or the time is reached."""
     total: dict[str, object] = {"parser": parser, "first": first, "read": 0, "refused": 0}
     found: list[dict[str, object]] = []
@@ -235,6 +290,7 @@ def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -
         while number < first + count and time.monotonic() < until:
             last = min(number + 2000, first + count)
             command = [sys.executable, __file__, "--child", folder, "--parser", parser]
+            command += ["--address-space", str(space)]
             done = subprocess.run(
                 [*command, "--first", str(number), "--count", str(last - number)],
                 capture_output=True,
@@ -279,15 +335,22 @@ def main() -> None:
     ask.add_argument("--first", type=int, default=0)
     ask.add_argument("--seconds", type=float, default=3600)
     ask.add_argument("--keep", type=Path)
+    ask.add_argument("--address-space", type=int, default=0, metavar="BYTES")
     ask.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = ask.parse_args()
     if given.child:
-        child(given.parser[0], given.first, given.first + given.count, given.child)
+        child(
+            given.parser[0],
+            given.first,
+            given.first + given.count,
+            given.child,
+            given.address_space,
+        )
         return
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     until = time.monotonic() + given.seconds
     for parser in given.parser or parsers:
-        report = fuzz(parser, given.first, given.count, until, given.keep)
+        report = fuzz(parser, given.first, given.count, until, given.keep, given.address_space)
         print(json.dumps(report), flush=True)
 
 
