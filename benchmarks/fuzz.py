@@ -3,10 +3,10 @@
     python benchmarks/fuzz.py --count 20000 --parser png --seconds 200
 
 A child process reads the files. It ends if a read crashes, takes over 5 s, or takes more than 1 GiB
-besides the memory of the libraries; its parent then continues with the next file. Files that end
-the process, or for which ``read`` raises something else than an ``XraySegError``, are reported and
-kept in the folder --keep. A number always gives the same mutation, so --first continues an earlier
-call.
+besides the memory of the libraries (or more than --address-space in all); its parent then continues
+with the next file. Files that end the process, or for which ``read`` raises something else than an
+``XraySegError``, are reported and kept in the folder --keep. A number always gives the same
+mutation, so --first continues an earlier call.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
@@ -33,6 +34,12 @@ import tifffile
 
 SECONDS_EACH = 5
 MEMORY = 1 << 30
+#: Tags of sizes, strips and tiles, of makers' formats, and compressions of TIFF.
+_CODES = (
+    *(256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338),
+    *(339, 347, 513, 514, 530, 32773, 32946, 32997, 32998, 33003, 33005, 33628, 34412, 34925),
+    *(50000, 65420, 65426),
+)
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 60_000, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
@@ -42,9 +49,9 @@ def _image(bits: int = 8) -> np.ndarray:
     return ramp.astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def _tiff(**options: Any) -> bytes:
+def _tiff(pixels: np.ndarray | None = None, **options: Any) -> bytes:
     file = io.BytesIO()
-    tifffile.imwrite(file, _image(), **options)
+    tifffile.imwrite(file, _image() if pixels is None else pixels, **options)
     return file.getvalue()
 
 
@@ -80,7 +87,7 @@ def _dicom(
 def seeds() -> dict[str, list[bytes]]:
     """Small valid files by parser."""
     grey, deep = _image(), _image(16)
-    colour = np.stack([grey] * 3, axis=2)
+    colour, labels = np.stack([grey] * 3, axis=2), grey // 64
     j2k = imagecodecs.jpeg2k_encode(deep, reversible=True, codecformat="j2k")
     files: dict[str, list[Any]] = {
         "png": [imagecodecs.png_encode(each) for each in (grey, deep, colour)],
@@ -91,8 +98,21 @@ def seeds() -> dict[str, list[bytes]]:
         "tiff": [
             _tiff(),
             _tiff(bigtiff=True),
+            _tiff(byteorder=">", rowsperstrip=4),
             _tiff(tile=(16, 16), compression="zlib"),
             *(_tiff(compression=name) for name in ("lzw", "packbits", "jpeg", "jpeg2000", "zstd")),
+            _tiff(compression="zlib", predictor=True, rowsperstrip=7),
+            _tiff(compression="lzma"),
+            _tiff(colour, photometric="rgb", compression="jpeg", tile=(16, 16)),
+            _tiff(np.moveaxis(colour, -1, 0), photometric="rgb", planarconfig="separate"),
+            _tiff(grey, photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
+            _tiff(deep.astype(np.float32)),
+            _tiff(grey > 100),
+        ],
+        "label map": [
+            _tiff(labels, compression="zlib", resolution=(57, 57), resolutionunit=3),
+            _tiff(labels, resolution=(57, 57), resolutionunit=3),
+            imagecodecs.png_encode(labels),
         ],
         "dicom": [
             _dicom(),
@@ -103,6 +123,8 @@ def seeds() -> dict[str, list[bytes]]:
             _dicom("1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode(deep)),
             _dicom("1.2.840.10008.1.2.4.90", j2k),
             _dicom("1.2.840.10008.1.2.5", _rle(grey), 8),
+            _dicom()[132:],
+            _dicom("1.2.840.10008.1.2.1.99")[132:],
         ],
         "raw": [_image(16).astype(">u2").tobytes()],
     }
@@ -174,10 +196,37 @@ _CHANGES: tuple[Callable[[bytearray, int, random.Random], None], ...] = (
 )
 
 
+def _change_tags(data: bytes, chance: random.Random) -> bytes:
+    """A TIFF with one to three changes in its tags: code, type, count or value, or a repetition."""
+    made = bytearray(data)
+    order: Literal["little", "big"] = "little" if made[:2] == b"II" else "big"
+    big = int.from_bytes(made[2:4], order) == 43
+    start = int.from_bytes(made[8:16] if big else made[4:8], order)
+    width, first = (20, start + 8) if big else (12, start + 2)
+    number = int.from_bytes(made[start:first], order)
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        place = first + width * chance.randrange(number)
+        kind = chance.randrange(6)
+        if kind == 0:  # another tag's place
+            other = first + width * chance.randrange(number)
+            made[place : place + width] = made[other : other + width]
+            continue
+        size = 8 if big else 4
+        offset, length = ((0, 2), (2, 2), (4, size), (4 + size, size), (4 + size, size))[kind - 1]
+        value = chance.choice((*_NUMBERS, chance.choice(_CODES), chance.randrange(70)))
+        made[place + offset : place + offset + length] = (value & (256**length - 1)).to_bytes(
+            length, order
+        )
+    return bytes(made)
+
+
 def mutation(parser: str, number: int, known: dict[str, list[bytes]]) -> bytes:
     """The mutation of a parser's seeds with this number."""
     chance = random.Random(f"{parser} {number}")  # noqa: S311 - the same mutations each time
-    made = mutate(chance.choice(known[parser]), chance)
+    seed = chance.choice(known[parser])
+    if seed[:2] in (b"II", b"MM") and chance.random() < 0.5:
+        return _change_tags(seed, chance)
+    made = mutate(seed, chance)
     # A PNG decoder would only notice a wrong checksum.
     return _with_png_checksums(made) if parser == "png" and chance.random() < 0.8 else made
 
@@ -194,21 +243,26 @@ def _with_png_checksums(data: bytes) -> bytes:
     return bytes(made)
 
 
-def child(parser: str, first: int, last: int, place: Path) -> None:
+def child(parser: str, first: int, last: int, place: Path, space: int) -> None:
     """Read mutations; print a JSON line per finding, and one with counts at the end."""
     import faulthandler
 
     from xray_seg.errors import XraySegError
     from xray_seg.readers import RawLayout, read
+    from xray_seg.readers.label_map import read_labels
 
     faulthandler.disable()
     known = seeds()
     raw = RawLayout(shape=(40, 48)) if parser == "raw" else None
+    reader: Callable[[Path], object] = (
+        read_labels if parser == "label map" else partial(read, raw=raw)
+    )
     for data in known[parser]:  # libraries are loaded before memory is limited
         (place / "file").write_bytes(data)
-        read(place / "file", raw=raw)
+        reader(place / "file")
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+    space = space or taken + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     counts = {"read": 0, "refused": 0}
@@ -219,7 +273,7 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
         signal.alarm(SECONDS_EACH)
         began = time.perf_counter()
         try:
-            read(place / "file", raw=raw)
+            reader(place / "file")
             counts["read"] += 1
         except XraySegError:
             counts["refused"] += 1
@@ -231,7 +285,9 @@ def child(parser: str, first: int, last: int, place: Path) -> None:
     print(json.dumps({**counts, "slowest_s": round(slowest, 2), "peak_mib": peak}), flush=True)
 
 
-def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -> dict[str, object]:
+def fuzz(
+    parser: str, first: int, count: int, until: float, keep: Path | None, space: int
+) -> dict[str, object]:
     """Read mutations in child processes until ``count`` are read or the time is over."""
     total: dict[str, object] = {"parser": parser, "first": first, "read": 0, "refused": 0}
     found: list[dict[str, object]] = []
@@ -240,6 +296,7 @@ def fuzz(parser: str, first: int, count: int, until: float, keep: Path | None) -
         while number < first + count and time.monotonic() < until:
             last = min(number + 2000, first + count)
             command = [sys.executable, __file__, "--child", folder, "--parser", parser]
+            command += ["--address-space", str(space)]
             done = subprocess.run(
                 [*command, "--first", str(number), "--count", str(last - number)],
                 capture_output=True,
@@ -284,15 +341,24 @@ def main() -> None:
     arguments.add_argument("--first", type=int, default=0, help="number of the first mutation")
     arguments.add_argument("--seconds", type=float, default=3600, help="stop after this time")
     arguments.add_argument("--keep", type=Path, help="folder for the files that were found")
+    arguments.add_argument(
+        "--address-space", type=int, default=0, metavar="BYTES", help="of a child process"
+    )
     arguments.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.child:
-        child(given.parser[0], given.first, given.first + given.count, given.child)
+        child(
+            given.parser[0],
+            given.first,
+            given.first + given.count,
+            given.child,
+            given.address_space,
+        )
         return
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     until = time.monotonic() + given.seconds
     for parser in given.parser or parsers:
-        report = fuzz(parser, given.first, given.count, until, given.keep)
+        report = fuzz(parser, given.first, given.count, until, given.keep, given.address_space)
         print(json.dumps(report), flush=True)
 
 

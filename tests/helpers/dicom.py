@@ -1,11 +1,14 @@
 """Write DICOM files for tests."""
 
+import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
-from pydicom import Dataset, FileMetaDataset, uid
+from pydicom import Dataset, FileMetaDataset, dcmread, dcmwrite, uid
 from pydicom.data import get_testdata_files
 from pydicom.encaps import encapsulate
 
@@ -69,3 +72,25 @@ COMPRESSED = {
 
 
 FILES = [Path(name) for name in get_testdata_files() if Path(name).is_file()]
+
+
+def deflate(path: Path, more: bytes = b"", *, preamble: bool = True, blank: str = "") -> None:
+    """Turn an explicit little-endian file into a deflated one.
+
+    Args:
+        path: the file, as ``make`` writes it.
+        more: bytes added to the end of its data set.
+        preamble: whether to keep the preamble.
+        blank: text put before the transfer syntax UID.
+    """
+    dataset = dcmread(path)
+    buffer = io.BytesIO()
+    dcmwrite(buffer, Dataset(dataset), implicit_vr=False, little_endian=True)
+    packed = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    body = packed.compress(buffer.getvalue() + more) + packed.flush()
+    syntax = (blank + uid.DeflatedExplicitVRLittleEndian).encode()
+    syntax += b"\0" * (len(syntax) % 2)
+    element = b"\x02\0\x10\0UI" + struct.pack("<H", len(syntax)) + syntax
+    group = b"\x02\0\0\0UL\x04\0" + struct.pack("<I", len(element)) + element
+    path.write_bytes((bytes(128) + b"DICM" if preamble else b"") + group + body)
+    return path

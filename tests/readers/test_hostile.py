@@ -259,7 +259,7 @@ def test_mutated_files_give_a_radiograph_or_one_of_our_errors():
     )
     assert done.returncode == 0, done.stderr
     reports = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(reports) == 8
+    assert len(reports) == 9
     for report in reports:
         assert report["findings"] == []
         assert report["mutations"] == report["read"] + report["refused"] == 250

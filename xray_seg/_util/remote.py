@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+from ..errors import NotARadiograph, ReadError
 from .files import file_sha256
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
@@ -41,6 +42,12 @@ class RemoteFile:
         """The suffix of its name, as ``Path.suffix``."""
         return PurePosixPath(self.url).suffix
 
+    @property
+    def listed_size(self) -> int:
+        """Its bytes as its store listed them; 0 where it did not."""
+        size = self.version.partition(" ")[0]
+        return int(size) if size.isdecimal() else 0
+
     def absolute(self) -> RemoteFile:
         """The file itself: a URL is always absolute."""
         return self
@@ -49,11 +56,15 @@ class RemoteFile:
         """Download the whole file.
 
         Raises:
+            NotARadiograph: it is a local pipe or device, which might never end.
             OSError: the store does not return it.
         """
         import fsspec
 
         store, path = fsspec.core.url_to_fs(self.url)
+        local = isinstance(store, fsspec.implementations.local.LocalFileSystem)
+        if local and Path(path).exists() and not Path(path).is_file():
+            raise NotARadiograph(f"{self.url}: is a pipe or device, not an image file")
         content: bytes = store.cat_file(path)
         return content
 
@@ -87,13 +98,25 @@ def content_version(path: InputPath, verify: str = "mtime") -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def readable_source(path: InputPath) -> Path | bytes:
+def readable_source(path: InputPath, *, max_length: int | None = None) -> Path | bytes:
     """What ``readers.read`` takes for this input: a local path, or a remote file's bytes.
 
+    Args:
+        path: the input.
+        max_length: bytes from which on a remote file is not downloaded; None for any length.
+
     Raises:
+        ReadError: the remote file is longer, or is a local pipe or device.
         OSError: the store does not return the file.
     """
-    return path.read_bytes() if isinstance(path, RemoteFile) else path
+    if not isinstance(path, RemoteFile):
+        return path
+    if max_length is not None and path.listed_size > max_length:
+        raise ReadError(
+            f"{path}: {path.listed_size:,} bytes, too many for an image; if it is a radiograph, "
+            "raise the limit with --max-pixels N"
+        )
+    return path.read_bytes()
 
 
 def list_remote_files(url: str) -> list[tuple[RemoteFile, PurePosixPath]]:

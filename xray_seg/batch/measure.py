@@ -45,7 +45,7 @@ def measure_file(
     return {
         "input": str(path),
         "status": "ok",
-        "notes": "; ".join((*radiograph.notes, *measurements.notes)),
+        "notes": "; ".join((*found.notes, *radiograph.notes, *measurements.notes)),
         "labels": str(path),
         "format": found.format,
         "height_px": radiograph.shape[0],

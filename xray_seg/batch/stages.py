@@ -20,6 +20,7 @@ from ..outputs import MaskSet, encode_all
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..radiograph import Radiograph
 from ..readers import read, read_ids
+from ..readers.limits import Budget
 from ..segmentation import Segmentation
 from .inputs import Input
 from .job import BatchJob
@@ -118,7 +119,8 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
     Raises:
         ReadError: it cannot be read as a radiograph.
     """
-    source, name = readable_source(item.path), str(item.path)
+    source = readable_source(item.path, max_length=Budget(options.max_pixels).max_length)
+    name = str(item.path)
     radiograph = read(source, raw=options.raw, name=name, max_pixels=options.max_pixels)
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
@@ -132,7 +134,9 @@ def prepare(job: BatchJob, task: Task) -> Prepared:
     item, options = task.item, job.options
     try:
         radiograph = load(item, options)
-        ids = read_ids(item.path) if options.keep_ids and isinstance(item.path, Path) else {}
+        ids = {}
+        if options.keep_ids and isinstance(item.path, Path):
+            ids = read_ids(item.path, max_pixels=options.max_pixels)
         return Prepared(task, Preprocessor(job.size)(radiograph), ids=ids)
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
         return Prepared(task, error=_describe(item, error, named=True))

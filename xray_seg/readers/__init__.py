@@ -14,10 +14,13 @@ from .dicom_header import HEAD_LENGTH, is_dicom
 from .dicom_header import ID_COLUMNS as ID_COLUMNS
 from .dicom_header import read_ids as read_ids
 from .limits import MAX_PIXELS as MAX_PIXELS
-from .limits import check_length
+from .limits import Budget
 from .raster import read_raster, sniff
 from .raw import JSRT, read_raw
 from .raw import RawLayout as RawLayout
+
+#: Bytes read at a time of an open file.
+_PART = 1 << 24
 
 
 def read(
@@ -41,23 +44,36 @@ def read(
         NotARadiograph: the file is empty or holds something other than an image.
         ReadError: the file is damaged, of an unsupported kind, too large, or cannot be opened.
     """
+    budget = Budget(max_samples=max_pixels)
     if isinstance(source, str | PathLike):
-        return _read_file(Path(source), raw, max_pixels)
-    data = source if isinstance(source, bytes) else bytes(_content(source))
+        return _read_file(Path(source), raw, budget)
     name = name or str(getattr(source, "name", "bytes"))
     path = Path(name)  # shortens s3://bucket to s3:/bucket, so messages are given the name back
     try:
-        radiograph = _read_content(path, data, data[:HEAD_LENGTH], raw, max_pixels)
+        data = _content(source, path, budget)
+        radiograph = _read_content(path, data, data[:HEAD_LENGTH], raw, budget)
         return replace(radiograph, source=name)
     except ReadError as error:
         raise type(error)(str(error).replace(str(path), name, 1)) from error
 
 
-def _content(source: bytearray | memoryview | BinaryIO) -> bytes | bytearray | memoryview:
-    return source if isinstance(source, bytearray | memoryview) else source.read()
+def _content(
+    source: bytes | bytearray | memoryview | BinaryIO, path: Path, budget: Budget
+) -> bytes:
+    """All bytes of a source; of an open file, no more than show that it is too long."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        length = source.nbytes if isinstance(source, memoryview) else len(source)
+        budget.check_length(path, length)
+        return source if isinstance(source, bytes) else bytes(source)
+    parts, length = [], 0
+    while part := source.read(_PART):
+        length += len(part)
+        budget.check_length(path, length)
+        parts.append(part)
+    return b"".join(parts)
 
 
-def _read_file(path: Path, raw: RawLayout | None, max_pixels: int) -> Radiograph:
+def _read_file(path: Path, raw: RawLayout | None, budget: Budget) -> Radiograph:
     try:
         if path.is_dir():
             raise NotARadiograph(f"{path}: is a folder, not an image file")
@@ -65,29 +81,27 @@ def _read_file(path: Path, raw: RawLayout | None, max_pixels: int) -> Radiograph
             raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
         with path.open("rb") as file:
             head = file.read(HEAD_LENGTH)
-        return _read_content(path, None, head, raw, max_pixels)
+        return _read_content(path, None, head, raw, budget)
     except OSError as error:
         raise ReadError(f"{path}: {error.strerror or error}") from error
 
 
 def _read_content(
-    path: Path, data: bytes | None, head: bytes, raw: RawLayout | None, max_pixels: int
+    path: Path, data: bytes | None, head: bytes, raw: RawLayout | None, budget: Budget
 ) -> Radiograph:
     """Read the file at ``path``, or ``data`` instead if given; ``head`` is its first bytes."""
     if not head:
         raise NotARadiograph(f"{path}: is empty (0 bytes)")
     if is_dicom(head):  # before TIFF: a DICOM file's preamble may contain a TIFF header
-        if data is None:
-            check_length(path, max_pixels)
-        return read_dicom(path, data, max_pixels=max_pixels)
+        return read_dicom(path, data, budget=budget)
     if sniff(head):
-        return read_raster(path, data, max_pixels=max_pixels)
+        return read_raster(path, data, budget=budget)
     layout = raw or JSRT
     length = path.stat().st_size if data is None else len(data)
     other = None if length == layout.length else _other_kind(path, head)
     if other:
         raise NotARadiograph(f"{path}: is {other}, not a radiograph")
-    return read_raw(path, layout, data, max_pixels=max_pixels)
+    return read_raw(path, layout, data, budget=budget)
 
 
 def _other_kind(path: Path, head: bytes) -> str | None:

@@ -6,9 +6,7 @@ LUT or window. The photometric interpretation then says whether a high value is 
 
 from __future__ import annotations
 
-import io
 import re
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +16,12 @@ import numpy.typing as npt
 from .._util.warnings import warnings_ignored
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
-from .dicom_header import doubts, kind, modality
-from .limits import (
-    MAX_PIXELS,
-    RAISE_LIMIT,
-    check_claim,
-    check_data,
-    check_frame,
-    check_same_size,
-    max_length,
-)
+from .claims import check_data, check_frame, check_same_size
+from .dicom_file import read_guarded
+from .dicom_header import doubts, kind, modality, number_of_frames
+from .limits import Budget, plain_int
 from .raster import check_jpeg, to_grey
+from .spacing import Notes, Spacing, plausible_spacing
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -37,12 +30,20 @@ if TYPE_CHECKING:
 #: radiograph (PS3.3, C.7.6.3 and C.8.11.4).
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
+#: The largest number of the value representation US, and bits that a sample may take (PS3.5,
+#: sections 6.2 and 8.1.1).
+_MOST_16_BITS = 65535
+_BITS = (1, 8, 16, 32, 64)
+
 #: Header values quoted in pydicom's messages; removed, since they may identify a patient.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def read_dicom(
-    path: Path, data: bytes | None = None, *, max_pixels: int = MAX_PIXELS
+    path: Path,
+    data: bytes | None = None,
+    *,
+    budget: Budget = Budget(),  # noqa: B008 - immutable
 ) -> Radiograph:
     """Read the first frame of a DICOM image.
 
@@ -52,7 +53,7 @@ def read_dicom(
     Args:
         path: the file.
         data: its content, if it is in memory already; the file is then not opened.
-        max_pixels: highest number of samples (pixels times colours).
+        budget: limits of size.
 
     Raises:
         NotARadiograph: the file holds no image.
@@ -67,15 +68,11 @@ def read_dicom(
         ) from error
     try:
         with warnings_ignored("pydicom"):  # about deviations from the standard that it reads
-            # Parsed from memory: for a file on disk, pydicom allocates the length that an element
-            # claims before it checks that the file is that long.
-            data = path.read_bytes() if data is None else data
-            _check_deflated(path, data, max_pixels)
-            dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+            dataset = pydicom.dcmread(read_guarded(path, data, budget), force=True)
             if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
                 raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
             _set_transfer_syntax(dataset)
-            _check_size(dataset, path, max_pixels)
+            _check_size(dataset, path, budget)
             return _radiograph(dataset, path)
     except (OSError, MemoryError, ReadError):
         raise
@@ -85,50 +82,44 @@ def read_dicom(
 
 
 def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
+    spacing, notes = _spacing(dataset)
     return Radiograph(
         _shown_pixels(dataset, path),
         {"MONOCHROME1": True, "MONOCHROME2": False}.get(dataset.PhotometricInterpretation),
-        _spacing(dataset),
+        spacing,
         str(path),
         f"DICOM {modality(dataset)}".strip(),
-        doubts(dataset),
+        doubts(dataset) + notes,
     )
 
 
-def _check_deflated(path: Path, data: bytes, max_pixels: int) -> None:
-    """Refuse a deflated data set that is too long, before pydicom inflates it as a whole."""
-    from pydicom import uid
-    from pydicom.filereader import data_element_generator
+def _check_size(dataset: Dataset, path: Path, budget: Budget) -> None:
+    """Refuse an image that claims too much, in the header or in its compressed frame.
 
-    if data[128:132] != b"DICM":
-        return
-    file = io.BytesIO(data)
-    file.seek(132)
-    syntax = ""
-    meta = data_element_generator(file, False, True, lambda tag, vr, length: tag.group != 2)
-    for element in meta:
-        if element.tag == 0x00020010:
-            syntax = bytes(element.value or b"").rstrip(b"\0 ").decode("ascii", "replace")
-    if syntax != uid.DeflatedExplicitVRLittleEndian:
-        return
-    inflater, left = zlib.decompressobj(-zlib.MAX_WBITS), max_length(max_pixels)
-    while part := inflater.unconsumed_tail or file.read(1 << 16):
-        left -= len(inflater.decompress(part, 1 << 20))
-        if left < 0:
-            raise ReadError(
-                f"{path}: inflates to more bytes than an image of {max_pixels:,} pixels has; "
-                f"{RAISE_LIMIT}"
-            )
-
-
-def _check_size(dataset: Dataset, path: Path, max_pixels: int) -> None:
-    """Refuse an image that claims too many pixels, in the header or in its compressed frame."""
-    samples = 3 if dataset.PhotometricInterpretation == "PALETTE COLOR" else dataset.SamplesPerPixel
-    check_claim(path, int(dataset.Rows), int(dataset.Columns), int(samples), max_pixels)
+    Raises:
+        ReadError: it claims more than the budget has.
+        ValueError: a number of the header is missing, repeated or out of range.
+    """
+    rows = plain_int(dataset.Rows, "number of rows", 1, _MOST_16_BITS)
+    columns = plain_int(dataset.Columns, "number of columns", 1, _MOST_16_BITS)
+    samples = plain_int(dataset.SamplesPerPixel, "number of samples per pixel", 1, 4)
+    budget.check_frames(path, number_of_frames(dataset))
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        _check_palette(dataset)
+        samples = 3
+    budget.check_claim(path, rows, columns, samples)
+    if plain_int(dataset.BitsAllocated, "number of bits allocated", 1, 64) not in _BITS:
+        raise ValueError(f"{dataset.BitsAllocated} bits allocated")
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         frame = _first_frame(dataset)
-        check_data(path, frame, max_pixels)
-        check_frame(frame, int(dataset.Rows), int(dataset.Columns))
+        check_data(path, frame, budget)
+        check_frame(frame, rows, columns)
+
+
+def _check_palette(dataset: Dataset) -> None:
+    """Refuse a segmented palette: a few of its bytes stand for up to 65535 colours."""
+    if "SegmentedRedPaletteColorLookupTableData" in dataset:
+        raise ValueError("segmented palettes are not supported; convert it to grey")
 
 
 def _shown_pixels(dataset: Dataset, path: Path) -> npt.NDArray[Any]:
@@ -188,8 +179,7 @@ def _stored_pixels(dataset: Dataset) -> npt.NDArray[Any]:
 def _first_frame(dataset: Dataset) -> bytes:
     from pydicom.encaps import get_frame
 
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    return get_frame(dataset.PixelData, 0, number_of_frames=frames)
+    return get_frame(dataset.PixelData, 0, number_of_frames=number_of_frames(dataset))
 
 
 def _set_transfer_syntax(dataset: Dataset) -> None:
@@ -224,12 +214,12 @@ def _is_padding(stored: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[np.bo
     return (stored >= min(first, last)) & (stored <= max(first, last))
 
 
-def _spacing(dataset: Dataset) -> tuple[float, float] | None:
+def _spacing(dataset: Dataset) -> tuple[Spacing | None, Notes]:
+    stated = []
     for name in _SPACINGS:
         try:
             row, column = (float(value) for value in dataset.get(name) or ())
         except (TypeError, ValueError):
             continue
-        if 0 < row < np.inf and 0 < column < np.inf:
-            return row, column
-    return None
+        stated.append((row, column))
+    return plausible_spacing(*stated)

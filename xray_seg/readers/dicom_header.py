@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ReadError
+from .dicom_file import read_guarded
+from .limits import MAX_PIXELS, Budget, plain_int
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -78,16 +80,29 @@ def doubts(dataset: Dataset) -> tuple[str, ...]:
     word = _word(dataset, "ViewPosition")
     if word and word not in _FRONTAL:
         found.append(f"view {_or_unknown(word, _OTHER_VIEWS)}, not PA or AP")
-    frames = dataset.get("NumberOfFrames")
-    if frames and int(frames) > 1:
-        found.append(f"{int(frames)} frames, of which the first is taken")
+    frames = number_of_frames(dataset)
+    if frames > 1:
+        found.append(f"{frames} frames, of which the first is taken")
     return tuple(found)
 
 
-def read_ids(path: Path) -> dict[str, str]:
+def number_of_frames(dataset: Dataset) -> int:
+    """How many frames the header claims; 1 if it does not say.
+
+    Raises:
+        ValueError: it is not one integer above 0.
+    """
+    return plain_int(dataset.get("NumberOfFrames") or 1, "number of frames", 1)
+
+
+def read_ids(path: Path, *, max_pixels: int = MAX_PIXELS) -> dict[str, str]:
     """Read the patient, study, series and instance identifiers of a DICOM file.
 
     This is the only function that reads identifiers; only ``--keep-ids`` calls it.
+
+    Args:
+        path: the file.
+        max_pixels: as of ``read``; a file that is too long for so many is refused.
 
     Returns:
         The identifiers by ID_COLUMNS; an empty dictionary for a file that is not DICOM.
@@ -102,7 +117,10 @@ def read_ids(path: Path) -> dict[str, str]:
         import pydicom
 
         dataset = pydicom.dcmread(
-            path, force=True, stop_before_pixels=True, specific_tags=list(_IDS.values())
+            read_guarded(path, None, Budget(max_samples=max_pixels)),
+            force=True,
+            stop_before_pixels=True,
+            specific_tags=list(_IDS.values()),
         )
         return {
             column: " ".join(str(dataset.get(name) or "").split()) for column, name in _IDS.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from ..errors import ReadError
 from ..labels import CLASSES, RIGHT_LEFT_LABELS
 from . import read
+from .limits import Budget
+from .spacing import Notes, Spacing, plausible_spacing
+from .tiff_header import read_header
 
 #: The highest label of any label scheme.
 _HIGHEST = len(RIGHT_LEFT_LABELS.structures)
@@ -30,12 +34,14 @@ class LabelMap:
         sided: whether the labels are those of RIGHT_LEFT_LABELS. A map without a left structure
             is the same in both schemes and counts as ORGAN_LABELS.
         format: ``TIFF`` or ``PNG``.
+        notes: what is ignored of the file, for instance a spacing that is not plausible.
     """
 
     labels: npt.NDArray[np.uint8]
-    spacing: tuple[float, float] | None
+    spacing: Spacing | None
     sided: bool
     format: str
+    notes: Notes = ()
 
 
 def read_labels(path: str | PathLike[str]) -> LabelMap:
@@ -55,26 +61,16 @@ def read_labels(path: str | PathLike[str]) -> LabelMap:
             f"{path}: holds values up to {highest}, which are no labels: a label map has 0 to "
             f"{CLASSES - 1}, or 0 to {_HIGHEST} where right and left differ"
         )
-    spacing = _tiff_spacing(path) if found.format == "TIFF" else None
+    spacing, notes = _tiff_spacing(Path(path)) if found.format == "TIFF" else (None, ())
     labels = np.ascontiguousarray(pixels, np.uint8)
-    return LabelMap(labels, spacing, bool(highest >= CLASSES), found.format)
+    return LabelMap(labels, spacing, bool(highest >= CLASSES), found.format, notes)
 
 
-def _tiff_spacing(path: str | PathLike[str]) -> tuple[float, float] | None:
+def _tiff_spacing(path: Path) -> tuple[Spacing | None, Notes]:
     """Spacing from a resolution per centimetre; one per inch is usually a writer's default."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        tags = tiff.pages.first.tags
-        if tags.valueof("ResolutionUnit") != tifffile.RESUNIT.CENTIMETER:
-            return None
-        rows, columns = (tags.valueof(f"{axis}Resolution") for axis in "YX")
-    try:
-        row, column = (
-            _MM_PER_CM * denominator / numerator for numerator, denominator in (rows, columns)
-        )
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
-    if not (row > 0 and column > 0):
-        return None
-    return float(f"{row:.{_SPACING_DIGITS}g}"), float(f"{column:.{_SPACING_DIGITS}g}")
+    with path.open("rb") as file:
+        resolution = read_header(path, file, Budget()).resolution
+    if resolution is None:
+        return None, ()
+    row, column = (float(f"{_MM_PER_CM / pixels:.{_SPACING_DIGITS}g}") for pixels in resolution)
+    return plausible_spacing((row, column))

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from ..errors import ReadError
 from ..radiograph import Radiograph
-from .limits import MAX_PIXELS, check_claim, check_data, check_length
+from .claims import check_data
+from .limits import Budget
+from .tiff import decode_tiff
 
 #: Weights of red, green and blue in luma (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
@@ -28,12 +30,13 @@ _SIGNATURES = (
 )
 #: Lengths of BITMAPINFOHEADER and its successors, in bytes.
 _BMP_HEADERS = (40, 52, 56, 108, 124)
+#: Highest absolute value of float pixels. Programs mark missing pixels with -3.4e38, whose
+#: distance from other values overflows; no detector gives so much.
+HIGHEST_FLOAT = 1e15
+#: The most samples a pixel can have, and the least width of the frames of an array: between them,
+#: the last of three axes is one of colours.
+_MAX_CHANNELS, _MIN_WIDTH = 4, 16
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-
-#: TIFF compressions whose strips state their own size, which decoders trust: JPEG, JPEG 2000.
-_EMBEDDED = (7, 33003, 33004, 33005, 34712)
-#: Supported TIFF compressions: none, CCITT, LZW, deflate, PackBits, LZMA, Zstandard, and the above.
-_COMPRESSIONS = (1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000, *_EMBEDDED)
 
 
 def sniff(head: bytes) -> str | None:
@@ -44,21 +47,24 @@ def sniff(head: bytes) -> str | None:
 
 
 def read_raster(
-    path: Path, data: bytes | None = None, *, max_pixels: int = MAX_PIXELS
+    path: Path,
+    data: bytes | None = None,
+    *,
+    budget: Budget = Budget(),  # noqa: B008 - immutable
 ) -> Radiograph:
     """Decode the first image of a file to grey.
 
     Args:
         path: the file.
         data: its content, if it is in memory already; the file is then not opened.
-        max_pixels: highest number of samples (pixels times colours).
+        budget: limits of size.
 
     Raises:
         ReadError: the file cannot be decoded, claims too many samples, or holds samples other
             than 8 or 16 bits (or floats, in a TIFF).
     """
     try:
-        pixels, name, inverted = _decode(path, data, max_pixels)
+        pixels, name, inverted = _decode(path, data, budget)
     except (OSError, MemoryError, ReadError):
         raise
     except Exception as error:  # each codec raises its own types
@@ -68,7 +74,7 @@ def read_raster(
 
 
 def _decode(
-    path: Path, data: bytes | None, max_pixels: int
+    path: Path, data: bytes | None, budget: Budget
 ) -> tuple[npt.NDArray[Any], str, bool | None]:
     """The pixels, the format's name, and whether high is dark (None where not stated)."""
     import imagecodecs
@@ -76,51 +82,29 @@ def _decode(
     with path.open("rb") if data is None else BytesIO(data) as file:
         name = sniff(file.read(16))
     if name == "TIFF":
-        return _decode_tiff(path, data, max_pixels)
+        pixels, inverted = decode_tiff(path, data, budget)
+        return pixels, name, inverted
     if data is None:
-        check_length(path, max_pixels)
+        budget.check_length(path, path.stat().st_size)
         data = path.read_bytes()
-    check_data(path, data, max_pixels)
+    budget.check_claimed_length(path, len(data), check_data(path, data, budget))
     if name == "JPEG":
         check_jpeg(data)
     elif name == "BMP":
         check_bmp(data)
     codec = next(codec for _, start, codec in _SIGNATURES if data.startswith(start))
-    return getattr(imagecodecs, f"{codec}_decode")(data), str(name), None
+    pixels = getattr(imagecodecs, f"{codec}_decode")(data)
+    if name == "JPEG" and pixels.ndim == 3 and pixels.shape[2] == 4:
+        pixels = _without_inks(pixels)
+    return pixels, str(name), None
 
 
-def _decode_tiff(
-    path: Path, data: bytes | None, max_pixels: int
-) -> tuple[npt.NDArray[Any], str, bool | None]:
-    import tifffile
+def _without_inks(inks: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(H, W, 3) RGB of the (H, W, 4) cyan, magenta, yellow and black inks of a JPEG.
 
-    with tifffile.TiffFile(path if data is None else BytesIO(data)) as tiff:
-        page = tiff.pages.first
-        if not isinstance(page, tifffile.TiffPage):
-            raise ValueError("has no image")
-        if page.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-            raise ValueError("CMYK colours; convert it to grey")
-        if page.compression not in _COMPRESSIONS:
-            raise ValueError(
-                f"compression {page.compression} is not supported; convert it to deflate or LZW"
-            )
-        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE and page.colormap is not None
-        planes = page.imagedepth * (3 if palette else page.samplesperpixel)
-        check_claim(path, page.imagelength, page.imagewidth, planes, max_pixels)
-        check_claim(
-            path, page.tilelength, page.tilewidth, max(page.tiledepth, 1) * planes, max_pixels
-        )
-        if max(page.databytecounts, default=0) > tiff.filehandle.size:
-            raise ValueError("a strip is longer than the file")  # tifffile would allocate it
-        if page.compression in _EMBEDDED:
-            for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
-                tiff.filehandle.seek(offset)
-                check_data(path, tiff.filehandle.read(length), max_pixels)
-        pixels = page.asarray()
-        if palette:
-            pixels = np.moveaxis(np.asarray(page.colormap)[:, pixels], 0, -1)
-        inverted = True if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
-        return pixels, "TIFF", inverted
+    They are stored as Adobe's programs do, 255 for no ink.
+    """
+    return (inks[..., :3] * (inks[..., 3:] / np.float32(255))).round().astype(np.uint8)
 
 
 def check_jpeg(data: bytes) -> None:
@@ -158,15 +142,22 @@ def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray
     """Reduce an image to one grey plane: the first frame, without alpha, luma for colours.
 
     Args:
-        pixels: (H, W), (H, W, 1 to 4) or (frames, H, W, 1 to 4), uint8, uint16, bool or float.
+        pixels: (H, W), (H, W, 1 to 4), (frames, H, W) or (frames, H, W, 1 to 4); uint8, uint16,
+            bool or float.
         path: file name for errors.
 
     Returns:
         (H, W) of the same dtype; uint8 for bool.
 
     Raises:
-        ReadError: the array has another shape or dtype, is empty, or holds NaN or infinity.
+        ReadError: the array has another shape or dtype, is empty, or holds NaN, infinity or
+            values beyond HIGHEST_FLOAT.
     """
+    if pixels.ndim == 3 and _MAX_CHANNELS < pixels.shape[2] < _MIN_WIDTH:
+        raise ReadError(
+            f"{path}: an array of shape {pixels.shape} has {pixels.shape[2]} samples a pixel; "
+            "convert it to grey, or to red, green and blue"
+        )
     while pixels.ndim > 3 or (pixels.ndim == 3 and pixels.shape[2] > 4):
         pixels = pixels[0]
     if pixels.dtype == np.bool_:
@@ -179,9 +170,20 @@ def to_grey(pixels: npt.NDArray[Any], path: Path | str = "array") -> npt.NDArray
         )
     if pixels.ndim == 3:
         pixels = pixels[..., 0] if pixels.shape[2] < 3 else _luma(pixels)
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        raise ReadError(f"{path}: holds NaN or infinite values")
+    if pixels.dtype.kind == "f":
+        _check_floats(pixels, path)
     return pixels
+
+
+def _check_floats(pixels: npt.NDArray[Any], path: Path | str) -> None:
+    low, high = float(pixels.min()), float(pixels.max())
+    if not np.isfinite((low, high)).all():
+        raise ReadError(f"{path}: holds NaN or infinite values")
+    if max(-low, high) > HIGHEST_FLOAT:
+        raise ReadError(
+            f"{path}: holds values from {low:g} to {high:g}, which are no grey values; replace "
+            "those that mark missing pixels"
+        )
 
 
 def _luma(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

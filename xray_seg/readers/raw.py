@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import NotARadiograph, ReadError
 from ..radiograph import Radiograph
-from .limits import MAX_PIXELS, check_claim
+from .limits import Budget
+from .spacing import Notes, Spacing, plausible_spacing
 
 JSRT_SHAPE = (2048, 2048)
 JSRT_SPACING_MM = 0.175
@@ -57,7 +58,7 @@ def read_raw(
     layout: RawLayout = JSRT,
     data: bytes | None = None,
     *,
-    max_pixels: int = MAX_PIXELS,
+    budget: Budget = Budget(),  # noqa: B008 - immutable
 ) -> Radiograph:
     """Read a headerless file.
 
@@ -68,7 +69,7 @@ def read_raw(
         path: the file.
         layout: its layout.
         data: its content, if it is in memory already; the file is then not opened.
-        max_pixels: highest number of pixels.
+        budget: limits of size.
 
     Raises:
         ReadError: the length is not that of the layout, or there are too many pixels.
@@ -81,7 +82,7 @@ def read_raw(
             f"{path}: {length:,} bytes, but {rows} x {columns} raw pixels take {layout.length:,}: "
             "it is truncated, or has another shape (then give --raw-shape HxW)"
         )
-    check_claim(path, *layout.shape, 1, max_pixels)
+    budget.check_claim(path, *layout.shape, 1)
     dtype = np.dtype(layout.dtype)
     count = layout.shape[0] * layout.shape[1]
     if data is None:
@@ -96,6 +97,9 @@ def read_raw(
             f"{path}: has the length of a JSRT file but not its 12-bit values "
             "(if it is another kind of raw radiograph, give --raw-shape HxW and --raw-dtype)"
         )
-    spacing = None if layout.spacing is None else (layout.spacing, layout.spacing)
+    spacing: Spacing | None = None
+    notes: Notes = ()
+    if layout.spacing is not None:
+        spacing, notes = plausible_spacing((layout.spacing, layout.spacing))
     name = "JSRT raw" if layout == JSRT else "raw"
-    return Radiograph(pixels, layout.inverted, spacing, str(path), name)
+    return Radiograph(pixels, layout.inverted, spacing, str(path), name, notes)
