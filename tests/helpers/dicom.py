@@ -74,7 +74,7 @@ COMPRESSED = {
 FILES = [Path(name) for name in get_testdata_files() if Path(name).is_file()]
 
 
-def deflate(path: Path, more: bytes = b"", *, preamble: bool = True, blank: str = "") -> None:
+def deflate(path: Path, more: bytes = b"", *, preamble: bool = True, blank: str = "") -> Path:
     """Turn an explicit little-endian file into a deflated one.
 
     Args:
