@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +12,13 @@ import click
 from ..batch.fingerprint import VERIFY
 from ..outputs import KINDS, check_kinds
 from ..readers.limits import MAX_PIXELS
+from .batch_progress import BatchProgress
 from .options import engine_options, kinds, listed, positive, shape, shard
 
 if TYPE_CHECKING:
     from ..batch.executors import Executor
-    from ..batch.journal import Record
-    from ..batch.options import Summary
     from ..readers import RawLayout
     from ..segmenter import Segmenter
-    from . import console
 
 _FORMATS = {"tiff": ".tif", "png": ".png"}
 #: Options that have the same name in BatchOptions.
@@ -191,7 +186,7 @@ def command(**options: Any) -> None:
     except OutputError as error:
         raise click.UsageError(str(error)) from error
     names = listed(options["inputs"])
-    progress = _Progress(
+    progress = BatchProgress(
         options["quiet"], options["verbose"], options["as_json"], not options["no_report"]
     )
     batch_options = BatchOptions(
@@ -252,83 +247,3 @@ def _raw_layout(options: dict[str, Any]) -> RawLayout | None:
         if options[option] is not None
     }
     return RawLayout(**given) if given else None
-
-
-def _warnings_and_notes(row: dict[str, Any]) -> str:
-    return "; ".join(filter(None, (row.get("warnings"), row.get("notes"))))
-
-
-class _Progress:
-    """Shows the progress of a batch: as a bar on a terminal, as lines in a log, or as JSON."""
-
-    #: Approximate number of progress lines in a log.
-    _LINES = 20
-
-    def __init__(self, quiet: bool, verbose: bool, as_json: bool, has_report: bool) -> None:
-        self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
-        self.has_report = has_report
-        self._bar: console.Bar | None = None
-        self._stack = ExitStack()
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Close the bar at the end of the block; the first call opens it."""
-        with self._stack:
-            yield
-
-    def __call__(self, summary: Summary, record: Record | None) -> None:
-        """Show the summary so far, and the record of the input that was finished."""
-        from . import console
-
-        if record is None or self._bar is None:
-            hidden = self.quiet or self.as_json
-            self._bar = self._stack.enter_context(console.bar("segmenting", summary.total, hidden))
-        if record is None:
-            return
-        if self.as_json:
-            self._print_json({"event": "image", "key": record.key, **record.row})
-        if not record.done:
-            console.failure(record.row["error"])
-        elif not self.quiet and (warnings := _warnings_and_notes(record.row)):
-            console.warning(f"{record.row['input']}: {warnings}")
-        elif self.verbose:
-            console.line(f"done {record.row['input']}")
-        rate = f"{summary.done / max(summary.seconds, 1e-9):.1f} images/s"
-        failed = f", {summary.failed} failed" if summary.failed else ""
-        self._bar.move(summary.processed, rate + failed)
-        step = max(1, summary.total // self._LINES)
-        is_log = not (self.quiet or self.as_json or console.err.is_terminal)
-        if is_log and summary.processed % step == 0:
-            done = summary.done + summary.kept
-            console.line(f"{done}/{summary.total} done{failed}, {rate}")
-
-    def _print_json(self, facts: dict[str, Any]) -> None:
-        try:
-            click.echo(json.dumps(facts))
-        except BrokenPipeError:  # the reader closed the pipe; the batch continues
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
-
-    def end(self, summary: Summary, out: Path) -> None:
-        """Print the summary: a JSON line, or a table and the paths of the outputs."""
-        from . import console
-
-        counts = {name: summary.counts[name] for name in ("done", "kept", "failed")}
-        if self.as_json:
-            facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
-            if summary.distrusted is not None:
-                facts["distrusted"] = summary.distrusted
-            self._print_json({"event": "summary", "out": str(out), **facts})
-        elif not self.quiet:
-            rate = f"{summary.done / max(summary.seconds, 1e-9):.1f}"
-            columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]
-            cells = [summary.total, *counts.values(), f"{summary.seconds:.1f}", rate]
-            console.table("", columns, [[str(cell) for cell in cells]])
-            if summary.distrusted:
-                console.say(
-                    f"{summary.distrusted} to distrust, lowest predicted Dice first: "
-                    f"{out}/distrusted.csv"
-                )
-            report = f"   Review page: {out / 'report.html'}" if self.has_report else ""
-            console.say(f"Outputs: {out}   One row per input: {out / 'results.csv'}{report}")
-        if summary.interrupted:
-            console.line("interrupted: what was finished is kept; run the same command to go on")
