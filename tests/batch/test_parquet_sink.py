@@ -11,6 +11,7 @@ from helpers.batches import batch, files, make_films, segmenter
 
 pytest.importorskip("pyarrow")
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xray_seg.batch.merge import merge
@@ -210,3 +211,16 @@ def test_a_relative_folder_may_have_a_colon_in_its_name(films, tmp_path, monkeyp
     assert len(rows_of(tmp_path / "run:1")) >= done > 0
     unpack([Path("run:1")], tmp_path / "unpacked")
     assert len(files(tmp_path / "unpacked")) == 2 * done
+
+
+@pytest.mark.parametrize("content", ["table", "text"])
+def test_a_file_of_somebody_elses_with_the_name_of_a_part_stays(films, tmp_path, content):
+    pack(films, tmp_path / "out")
+    foreign = tmp_path / "out" / "part-00007.parquet"
+    if content == "table":
+        pq.write_table(pa.table({"key": ["f0"], "mine": [1]}), foreign)
+    else:
+        foreign.write_text("mine")
+    before = foreign.read_bytes()
+    assert pack(films, tmp_path / "out") == (0, 8, 1)
+    assert foreign.read_bytes() == before

@@ -23,6 +23,9 @@ from .parquet import arrow_cell, require_parquet, result_fields
 _MAX_ROWS, _MAX_BYTES = 4096, 64 * 2**20
 _NAME = re.compile(r"part(-(\d+)-of-\d+)?-(\d{5})\.parquet")
 
+#: Columns of a part besides those of results.csv.
+_OWN_COLUMNS = ("key", "place", "label_map", "others")
+
 Parts = list[tuple[Path, re.Match[str]]]
 
 
@@ -60,7 +63,8 @@ class ParquetSink:
         self._flush()
         for path, match in find_parts(self._out):
             ours = self._is_ours(match)
-            if ours or not self._run_suffix:  # a whole run owns the parts of merged shards
+            owned = ours or not self._run_suffix  # a whole run owns the parts of merged shards
+            if owned and _is_part(path):
                 self._drop_replaced(path, ours=ours)
 
     def _is_ours(self, match: re.Match[str]) -> bool:
@@ -127,6 +131,17 @@ def find_parts(folder: Path) -> Parts:
 def match_part(path: Path) -> re.Match[str] | None:
     """Match the name of a part; the groups are the shard's suffix, its index, the part's number."""
     return _NAME.fullmatch(path.name)
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file has the columns of a part; a file of somebody else's stays as it is."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return set(_OWN_COLUMNS) <= set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError):
+        return False
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
