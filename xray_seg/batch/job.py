@@ -48,6 +48,17 @@ class BatchJob:
         batch_size = options.batch_size or engine.batch_size
         return cls(out, options, segmenter.model, engine.size, batch_size, engine, inputs)
 
+    @property
+    def required_engine(self) -> Engine:
+        """The engine, for executors that predict with it.
+
+        Raises:
+            ValueError: the job was made for a worker, which has none.
+        """
+        if self.engine is None:
+            raise ValueError("the job has no engine")
+        return self.engine
+
     def for_worker(self) -> BatchJob:
         """The job without inputs and engine, small enough to be sent to each worker."""
         return replace(self, out=self.out.absolute(), engine=None, inputs=())

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._util.files import write_text
+from .._util.files import file_sha256, write_text
 from .._util.tensorflow import tensorflow
 from ..errors import WeightsError
 from ..labels import BACKGROUND, ORGANS
@@ -167,7 +167,7 @@ def _labels() -> dict[str, int]:
 def _hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of the files of a model folder except the card, by relative path."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): file_sha256(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != CARD_FILE and "__pycache__" not in path.parts
     }

@@ -58,8 +58,7 @@ class ProcessExecutor:
         Raises:
             XraySegError: the processes cannot start.
         """
-        if job.engine is None:
-            raise ValueError("the job has no engine")
+        engine = job.required_engine
         count = job.options.workers or min(available_cores(), _MOST)
         pool = _WorkerPool(job, count)
         try:
@@ -73,7 +72,7 @@ class ProcessExecutor:
                         for _ in range(min(job.batch_size, len(pool.prepared)))
                     ]
                     began = time.perf_counter()
-                    outcomes = predict(job.engine, [pool.slots.grids[slot] for slot in batch])
+                    outcomes = predict(engine, [pool.slots.grids[slot] for slot in batch])
                     ledger.add_engine_seconds(time.perf_counter() - began)
                     for slot, outcome in zip(batch, outcomes, strict=True):
                         pool.write(slot, outcome)

@@ -33,8 +33,7 @@ class ThreadExecutor:
 
     def run(self, job: BatchJob, pending: Iterator[Task], ledger: Recorder) -> None:
         """See Executor."""
-        if job.engine is None:
-            raise ValueError("the job has no engine")
+        engine = job.required_engine
         load_kernels()
         workers = job.options.workers or available_cores()
         ahead = job.batch_size + workers
@@ -44,7 +43,7 @@ class ThreadExecutor:
             prepared = map_ordered(readers, partial(prepare, job), pending, ahead)
             for batch in _batches(_readable(prepared, ledger), job.batch_size):
                 began = time.perf_counter()
-                outcomes = predict(job.engine, [model_input.grid for _, model_input in batch])
+                outcomes = predict(engine, [model_input.grid for _, model_input in batch])
                 ledger.add_engine_seconds(time.perf_counter() - began)
                 for (each, _), outcome in zip(batch, outcomes, strict=True):
                     writers.submit(each, outcome)

@@ -44,12 +44,11 @@ class RayExecutor:
         """
         import ray
 
-        if job.engine is None:
-            raise ValueError("the job has no engine")
+        engine = job.required_engine
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        shares = plan(alive, job.engine.device.startswith("gpu"))
-        engine = pack_engine(job.engine, job.model, shares.threads)
-        work = RayJob(job.for_worker(), engine, shares, _RETRIES)
+        shares = plan(alive, engine.device.startswith("gpu"))
+        packed = pack_engine(engine, job.model, shares.threads)
+        work = RayJob(job.for_worker(), packed, shares, _RETRIES)
         tasks = iter(pending)
         while wave := list(islice(tasks, max(_WAVE, shares.blocks * shares.block))):
             _run_wave(wave, work, ledger)
