@@ -27,12 +27,19 @@ _BATCH_OPTIONS = (
     *("overwrite", "batch_size", "workers", "verify", "max_pixels", "parquet", "min_quality"),
     "adopt",
 )
+#: Options that decide how the network is run.
+_ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
 
 
 @click.command(no_args_is_help=True)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Output folder.")
 @engine_options
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Compute the same label maps on any x86-64 processor with AVX2, some five times slower.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
@@ -219,7 +226,7 @@ def _segmenter_and_executor(
     """The segmenter, and the executor of a cluster (None to run on this machine)."""
     from ..segmenter import Segmenter
 
-    engine_options = {name: options[name] for name in ("engine", "precision", "device")}
+    engine_options = {name: options[name] for name in _ENGINE_OPTIONS}
     if options["cluster"] is None:
         yield Segmenter(options["weights"], **engine_options), None
         return

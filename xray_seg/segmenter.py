@@ -9,7 +9,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from .errors import XraySegError
-from .models.engines import Engine, open_engine
+from .models.engines import Engine, is_deterministic, open_engine
 from .models.model_folder import Model, load_model
 from .preprocessing.preprocessor import ModelInput, Preprocessor
 from .readers.sources import Source, as_radiograph
@@ -29,6 +29,8 @@ class Segmenter:
         precision: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``.
         threads: CPU threads of the engine; None for all cores.
+        deterministic: whether label maps must not depend on the instruction sets of the processor;
+            several times slower. An Engine is used as it is.
 
     Raises:
         WeightsError: there are no such weights, or they were altered.
@@ -43,10 +45,18 @@ class Segmenter:
         precision: str = "auto",
         device: str = "auto",
         threads: int | None = None,
+        deterministic: bool = False,
     ) -> None:
         self.model: Model = weights if isinstance(weights, Model) else load_model(weights)
         self.engine: Engine = (
-            open_engine(self.model, engine, precision=precision, device=device, threads=threads)
+            open_engine(
+                self.model,
+                engine,
+                precision=precision,
+                device=device,
+                threads=threads,
+                deterministic=deterministic,
+            )
             if isinstance(engine, str)
             else engine
         )
@@ -131,5 +141,6 @@ class Segmenter:
         return hash((self.model.sha256, *self._engine_facts))
 
     @property
-    def _engine_facts(self) -> tuple[str, str, str]:
-        return self.engine.name, self.engine.precision, self.engine.device
+    def _engine_facts(self) -> tuple[str, ...]:
+        facts = self.engine.name, self.engine.precision, self.engine.device
+        return (*facts, "deterministic") if is_deterministic(self.engine) else facts

@@ -41,6 +41,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+def engine_build(name: str) -> str:
+    """Package and version that an engine of this package computes with; empty for others."""
+    package = {"litert": "ai-edge-litert", "saved-model": "tensorflow"}.get(name)
+    return f"{package} {versions()[package]}" if package else ""
+
+
 def components() -> list[dict[str, str | bool]]:
     """A bill of materials: this package, then each installed dependency in order of names.
 

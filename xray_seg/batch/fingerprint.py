@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from .._util.remote import InputPath, content_version
+from ..models.engines import is_deterministic
 from .job import BatchJob
 from .options import output_settings
 
@@ -22,6 +23,8 @@ def settings_of(job: BatchJob) -> str:
     engine = job.engine
     made_with = [OUTPUT_REVISION, job.model.sha256]
     made_with += [engine.name, engine.precision] if engine else []
+    # Only if it is, so that fingerprints of earlier versions stay the same.
+    made_with += ["deterministic"] if engine and is_deterministic(engine) else []
     return json.dumps([*made_with, output_settings(asdict(job.options))], sort_keys=True)
 
 

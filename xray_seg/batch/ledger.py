@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
+from .._util.processor import Processor
 from .fingerprint import fingerprint_of, settings_of
 from .job import BatchJob
 from .journal import Journal, Record
@@ -28,6 +29,10 @@ class Recorder(Protocol):
 
     def add_engine_seconds(self, seconds: float) -> None:
         """Add time that the engine took."""
+        ...
+
+    def add_processors(self, processors: Iterable[Processor]) -> None:
+        """Add processors of other machines that work on the batch."""
         ...
 
 
@@ -53,6 +58,7 @@ class Ledger:
 
     Attributes:
         summary: counts and times so far.
+        processors: that work on the batch; none where only this machine does.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Ledger:
         )
         self._started = time.perf_counter()
         self.summary = Summary(len(job.inputs))
+        self.processors: set[Processor] = set()
         self._on_progress(self.summary, None)
 
     def pending(self) -> Iterator[Task]:
@@ -94,6 +101,10 @@ class Ledger:
     def add_engine_seconds(self, seconds: float) -> None:
         """Add time that the engine took."""
         self.summary.engine_seconds += seconds
+
+    def add_processors(self, processors: Iterable[Processor]) -> None:
+        """Add processors of other machines that work on the batch."""
+        self.processors.update(processors)
 
     def close(self) -> None:
         """Store all records; after an interruption, too."""

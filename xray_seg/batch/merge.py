@@ -23,7 +23,7 @@ from .options import BatchOptions, Shard, output_settings
 from .output_folder import journal_path, open_output_folder, refuse_foreign_folder
 from .report.fragment import fragment_path
 from .results.run_outputs import Entry, write_run_outputs
-from .run_record import RunRecord
+from .run_record import RunRecord, notes_on
 
 _RUN_FILE = re.compile(r"run-(\d+)-of-(\d+)\.json")
 
@@ -39,12 +39,14 @@ class MergeResult:
         missing: numbers I of the shards that are missing, or were stopped before their end.
         rows: inputs in the merged results.csv.
         failed: inputs without masks.
+        notes: of the merged run.json.
     """
 
     count: int
     missing: tuple[int, ...]
     rows: int
     failed: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ def merge(folders: Sequence[Path], out: Path, *, adopt: bool = False) -> MergeRe
             entries = partial(_entries, shards[0].header, rows, keys, journal)
             written, _ = write_run_outputs(out, "", entries, journal, options)
             hashes = {path.name: file_sha256(path) for path in written}
-            _merged_record(shards, count, missing, hashes).write(out / "run.json")
+            merged = _merged_record(shards, count, missing, hashes)
+            merged.write(out / "run.json")
             sync_filesystem(out)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     status = shards[0].header.index("status")
-    return MergeResult(count, missing, len(rows), sum(row[status] == "failed" for row in rows))
+    failed = sum(row[status] == "failed" for row in rows)
+    return MergeResult(count, missing, len(rows), failed, merged.notes)
 
 
 def _find(folders: Sequence[Path]) -> list[_FinishedShard]:
@@ -156,8 +160,12 @@ def _check_one_batch(shards: list[_FinishedShard]) -> None:
 
 def _made_with(record: RunRecord) -> tuple[Any, ...]:
     """What must be the same in all shards of a batch."""
-    engine = {key: value for key, value in record.engine.items() if key != "device"}
+    engine = record.engine["name"], record.engine["precision"], _is_deterministic(record)
     return record.weights, engine, output_settings(record.settings), record.output_revision
+
+
+def _is_deterministic(record: RunRecord) -> bool:
+    return bool(record.engine.get("deterministic", False))
 
 
 def _interleave(parts: list[list[Cells]]) -> list[Cells]:
@@ -261,16 +269,21 @@ def _merged_record(
     """run.json of the whole: times and counts are sums over the shards."""
     records = [each.record for each in shards]
     first = records[0]
-    devices = sorted({record.engine["device"] for record in records})
+    devices = ", ".join(sorted({record.engine["device"] for record in records}))
+    builds = ", ".join(sorted({record.engine.get("build", "") for record in records} - {""}))
+    processors = sorted({each for record in records for each in record.processors})
+    notes = notes_on(processors, devices, deterministic=_is_deterministic(first))
     return replace(
         first,
         started=min(record.started for record in records),
         finished=max(record.finished for record in records),
-        engine={**first.engine, "device": ", ".join(devices)},
+        engine={**first.engine, "device": devices, "build": builds},
         counts={key: sum(record.counts[key] for record in records) for key in first.counts},
         interrupted=bool(missing),
         seconds=round(sum(record.seconds for record in records), 3),
         engine_seconds=round(sum(record.engine_seconds for record in records), 3),
         files=files,
+        processors=tuple(processors),
+        notes=notes,
         shards={"count": count, "missing": list(missing)},
     )

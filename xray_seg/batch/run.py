@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._util.files import file_sha256, sync_filesystem
+from .._util.processor import Processor, this_processor
 from .._util.remote import is_url
 from ..errors import OutputError
 from ..outputs import check_kinds
@@ -80,7 +82,9 @@ def run_batch(
                 out, suffix, entries, journal, options
             )
             hashes = {path.name: file_sha256(path) for path in files}
-            RunRecord.of(job, ledger.summary, started, hashes).write(out / f"run{suffix}.json")
+            record = out / f"run{suffix}.json"
+            processors = _processors(ledger, record)
+            RunRecord.of(job, ledger.summary, started, hashes, processors).write(record)
             sync_filesystem(out)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
@@ -107,6 +111,17 @@ def _execute(job: BatchJob, ledger: Ledger, executor: Executor) -> None:
         ledger.summary.interrupted = True
     finally:
         ledger.close()
+
+
+def _processors(ledger: Ledger, record: Path) -> set[Processor]:
+    """Processors that computed the outputs: in this run, and in earlier ones if some are kept."""
+    summary, earlier = ledger.summary, set[Processor]()
+    if summary.kept:
+        with suppress(OSError, ValueError):  # there is none, or it is damaged
+            earlier.update(RunRecord.read(record).processors)
+    if earlier and not summary.done:
+        return earlier
+    return earlier | (ledger.processors or {this_processor()})
 
 
 def _refuse_replacing(inputs: Sequence[Input], journal: Journal) -> list[Input]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .._util.environment import versions
+from .._util.environment import engine_build, versions
 from .._util.files import write_text
+from .._util.processor import Processor
+from ..models.engines import is_deterministic
 from .fingerprint import OUTPUT_REVISION
 from .job import BatchJob
 from .options import Summary
+from .processors import from_json, mixture, to_json
 
 #: Version of the form of run.json; raised when a field changes its meaning.
 SCHEMA_VERSION = 1
@@ -25,7 +29,8 @@ class RunRecord:
     Attributes:
         started, finished: times in ISO 8601.
         weights: ``name`` and ``sha256``.
-        engine: ``name``, ``precision`` and ``device``.
+        engine: ``name``, ``precision``, ``device``, ``build`` (package and version that computes)
+            and ``deterministic``.
         settings: the batch options by name.
         counts: ``inputs``, ``done``, ``kept`` and ``failed``.
         interrupted: whether the run was stopped before its end.
@@ -33,6 +38,9 @@ class RunRecord:
         engine_seconds: time in the engine.
         versions: of this package and what it depends on.
         files: SHA-256 by name of the run-level outputs, such as results.csv.
+        processors: of the machines that computed the outputs, see ``Processor``; those of an
+            earlier run included, if its outputs were kept.
+        notes: what a reader of the outputs should know, in sentences.
         shards: of a merged run, ``count`` and ``missing``; otherwise None.
         output_revision: see ``fingerprint.OUTPUT_REVISION``.
         schema_version: see SCHEMA_VERSION.
@@ -41,7 +49,7 @@ class RunRecord:
     started: str
     finished: str
     weights: dict[str, str]
-    engine: dict[str, str]
+    engine: dict[str, Any]
     settings: dict[str, Any]
     counts: dict[str, int]
     interrupted: bool
@@ -49,21 +57,33 @@ class RunRecord:
     engine_seconds: float
     versions: dict[str, str]
     files: dict[str, str]
+    processors: tuple[Processor, ...] = ()
+    notes: tuple[str, ...] = ()
     shards: dict[str, Any] | None = None
     output_revision: int = OUTPUT_REVISION
     schema_version: int = SCHEMA_VERSION
 
     @classmethod
     def of(
-        cls, job: BatchJob, summary: Summary, started: datetime, files: dict[str, str]
+        cls,
+        job: BatchJob,
+        summary: Summary,
+        started: datetime,
+        files: dict[str, str],
+        processors: Iterable[Processor],
     ) -> RunRecord:
         """The record of a run that ends now."""
-        engine = job.engine
+        engine, processors = job.required_engine, tuple(processors)
+        deterministic = is_deterministic(engine)
         return cls(
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             weights={"name": job.model.name, "sha256": job.model.sha256},
-            engine={name: str(getattr(engine, name)) for name in ("name", "precision", "device")},
+            engine={
+                **{name: str(getattr(engine, name)) for name in ("name", "precision", "device")},
+                "build": engine_build(engine.name),
+                "deterministic": deterministic,
+            },
             settings=asdict(job.options),
             counts=summary.counts,
             interrupted=summary.interrupted,
@@ -71,6 +91,8 @@ class RunRecord:
             engine_seconds=round(summary.engine_seconds, 3),
             versions=versions(),
             files=files,
+            processors=processors,
+            notes=notes_on(processors, engine.device, deterministic=deterministic),
         )
 
     @classmethod
@@ -85,7 +107,7 @@ class RunRecord:
         if not isinstance(facts, dict):
             raise ValueError("is not a run's record")
         known = {each.name for each in fields(cls)}
-        optional = {"shards", "output_revision", "schema_version"}
+        optional = {"processors", "notes", "shards", "output_revision", "schema_version"}
         missing = [name for name in sorted(known - optional) if name not in facts]
         if missing:
             raise ValueError(f"lacks {', '.join(missing)}")
@@ -95,6 +117,7 @@ class RunRecord:
             if not isinstance(facts[name], dict):
                 raise ValueError(f"{name} is not an object")
         facts = {"output_revision": 0, "schema_version": 0, **facts}
+        facts["processors"] = tuple(from_json(facts.get("processors", ())))
         return cls(**{name: value for name, value in facts.items() if name in known})
 
     def write(self, path: Path) -> None:
@@ -103,7 +126,21 @@ class RunRecord:
         Raises:
             OSError: it cannot be written.
         """
-        facts = asdict(self)
+        facts = asdict(self) | {"processors": to_json(self.processors)}
         if self.shards is None:
             del facts["shards"]
         write_text(path, json.dumps(facts, indent=2) + "\n")
+
+
+def notes_on(
+    processors: Iterable[Processor], device: str, *, deterministic: bool
+) -> tuple[str, ...]:
+    """Notes on the processors that computed outputs; none where engines ran on GPUs only.
+
+    Args:
+        processors: of all machines.
+        device: of the engine, or of several ones, with commas between.
+        deterministic: whether the engines are.
+    """
+    note = mixture(processors, deterministic=deterministic) if "cpu" in device else None
+    return (note,) if note else ()

@@ -60,6 +60,7 @@ def open_engine(
     precision: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    deterministic: bool = False,
 ) -> Engine:
     """Load a model into the engine asked for, or into the best one here.
 
@@ -72,6 +73,8 @@ def open_engine(
         precision: one of PRECISIONS.
         device: ``auto``, ``cpu``, ``gpu`` or ``gpu:N``.
         threads: CPU threads of the engine; None for all cores.
+        deterministic: whether probabilities must not depend on the instruction sets of the
+            processor; several times slower, LiteRT on the CPU only.
 
     Raises:
         EngineError: what is asked for does not exist, does not fit together, or cannot run here.
@@ -82,13 +85,15 @@ def open_engine(
     ):
         if value not in known:
             raise EngineError(f"{what} {value!r} does not exist; there are {', '.join(known)}")
-    if engine == "auto":
+    if deterministic:
+        engine = _choose_deterministic(engine, precision, device)
+    elif engine == "auto":
         engine = _choose(precision, device)
     threads = threads or available_cores()
     if engine == "litert":
         from .litert import LiteRTEngine
 
-        return LiteRTEngine(model, precision, device, threads)
+        return LiteRTEngine(model, precision, device, threads, deterministic=deterministic)
     from .saved_model import SavedModelEngine
 
     return SavedModelEngine(model, precision, device, threads)
@@ -102,6 +107,7 @@ class DeferredEngine:
         model: the model folder.
         name, precision, device, batch_size: as of Engine.
         threads: CPU threads of the engine; None for all cores.
+        deterministic: as of ``open_engine``.
     """
 
     model: Model
@@ -110,6 +116,7 @@ class DeferredEngine:
     device: str
     batch_size: int
     threads: int | None = None
+    deterministic: bool = False
 
     @property
     def size(self) -> int:
@@ -123,12 +130,34 @@ class DeferredEngine:
             EngineError: it cannot run here.
         """
         device = self.device.partition(":")[0]  # which one is for the worker to see
-        how = {"precision": self.precision, "device": device, "threads": self.threads}
-        return open_engine(self.model, self.name, **how)  # type: ignore[arg-type]
+        return open_engine(
+            self.model,
+            self.name,
+            precision=self.precision,
+            device=device,
+            threads=self.threads,
+            deterministic=self.deterministic,
+        )
 
     def predict(self, grids: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Raise EngineError: it is not open."""
         raise EngineError(f"engine {self.name} is described only; open() it where it is to run")
+
+
+def is_deterministic(engine: Engine) -> bool:
+    """Whether its probabilities are the same on any processor; engines of users need not say."""
+    return bool(getattr(engine, "deterministic", False))
+
+
+def _choose_deterministic(engine: str, precision: str, device: str) -> str:
+    for option, value, possible in (
+        ("engine", engine, "litert"),
+        ("precision", precision, "int8"),
+        ("device", device, "cpu"),
+    ):
+        if value not in ("auto", possible):
+            raise EngineError(f"--deterministic needs --{option} {possible}, not {value}")
+    return "litert"
 
 
 def _choose(precision: str, device: str) -> str:

@@ -22,6 +22,7 @@ from ...ledger import Recorder
 from ...stages import Task
 from .nodes import plan
 from .staged import map_staged
+from .survey import Survey
 from .tasks import Output, RayJob, pack_engine, pack_tasks, unpack_outputs
 from .whole import map_whole
 
@@ -49,8 +50,10 @@ class RayExecutor:
         shares = plan(alive, engine.device.startswith("gpu"))
         packed = pack_engine(engine, job.model, shares.threads)
         work = RayJob(job.for_worker(), packed, shares, _RETRIES)
+        survey = Survey(engine)
         tasks = iter(pending)
         while wave := list(islice(tasks, max(_WAVE, shares.blocks * shares.block))):
+            ledger.add_processors(survey.update())
             _run_wave(wave, work, ledger)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from ....errors import ClusterError
-from ....models.engines import DeferredEngine, Engine, open_engine
+from ....models.engines import DeferredEngine, Engine, is_deterministic, open_engine
 from ....models.model_folder import Model
 from ...job import BatchJob
 from ...stages import Result, Task, load_kernels
@@ -42,13 +42,13 @@ class RayJob:
 
 
 def plan_engine(
-    model: Model, *, engine: str, precision: str, device: str
+    model: Model, *, engine: str, precision: str, device: str, deterministic: bool = False
 ) -> Engine | DeferredEngine:
     """An engine for the connected cluster; opened here only where the cluster's CPUs run it.
 
     Args:
         model: the model folder.
-        engine, precision, device: as of ``open_engine``.
+        engine, precision, device, deterministic: as of ``open_engine``.
 
     Raises:
         EngineError: as ``open_engine``.
@@ -56,9 +56,16 @@ def plan_engine(
     import ray
 
     wants_gpu = device.startswith("gpu") or (device == "auto" and precision != "int8")
-    if engine == "litert" or not wants_gpu or not ray.cluster_resources().get("GPU"):
+    if (
+        deterministic
+        or engine == "litert"
+        or not wants_gpu
+        or not ray.cluster_resources().get("GPU")
+    ):
         where = "cpu" if device == "auto" else device
-        return open_engine(model, engine, precision=precision, device=where)
+        return open_engine(
+            model, engine, precision=precision, device=where, deterministic=deterministic
+        )
     half = "float16" if precision == "auto" else precision
     return DeferredEngine(model, "saved-model", half, "gpu:0", batch_size=64)
 
@@ -76,7 +83,9 @@ def pack_engine(engine: Engine, model: Model, threads: int) -> bytes:
 
     if engine.name in ("litert", "saved-model"):
         kind = engine.name, engine.precision, engine.device, engine.batch_size
-        engine = DeferredEngine(model, *kind, threads=threads)
+        engine = DeferredEngine(
+            model, *kind, threads=threads, deterministic=is_deterministic(engine)
+        )
     return ray.cloudpickle.dumps((model.sha256, engine))
 
 

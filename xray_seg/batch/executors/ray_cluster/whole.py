@@ -8,13 +8,14 @@ a new node, or what a dead node has left, and a worker that dies takes no queue 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
+from ...._util.processor import Processor
 from ....errors import ClusterError
 from ....models.engines import Engine
 from ...stages import Result, Task
@@ -80,6 +81,9 @@ class _QueueLedger:
 
     def add_engine_seconds(self, seconds: float) -> None:
         self.engine_seconds += seconds
+
+    def add_processors(self, processors: Iterable[Processor]) -> None:
+        """Not needed here: the driver asks the nodes."""
 
 
 def _run(
