@@ -44,7 +44,7 @@ def command(folders: tuple[Path, ...], out: Path | None, adopt: bool) -> None:
     for index in merged.missing:
         console.failure(f"shard {index}/{merged.count} is missing or unfinished")
     for note in merged.notes:
-        console.warning(f"the shards were {note}")
+        console.warning(f"the masks: {note}")
     console.say(
         f"{merged.rows} inputs, {merged.failed} failed; one row per input: {out / 'results.csv'}"
     )

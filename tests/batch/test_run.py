@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from importlib.metadata import version
 
 import imagecodecs
 import numpy as np
@@ -102,7 +103,13 @@ def test_run_json_says_what_was_done_with_what(films, tmp_path, segmenter):
     facts = json.loads((tmp_path / "out" / "run.json").read_text())
     assert facts["counts"] == {"inputs": 3, "done": 3, "kept": 0, "failed": 0}
     assert facts["weights"] == {"name": segmenter.model.name, "sha256": segmenter.model.sha256}
-    assert facts["engine"] == {"name": "litert", "precision": "int8", "device": "cpu"}
+    assert facts["engine"] == {
+        "name": "litert",
+        "precision": "int8",
+        "device": "cpu",
+        "build": f"ai-edge-litert {version('ai-edge-litert')}",
+        "deterministic": False,
+    }
     assert facts["settings"]["save"] == ["labels", "overlay"]
     assert (facts["settings"]["spacing"], facts["settings"]["batch_size"]) == (0.2, 2)
     assert facts["versions"]["numpy"] == np.__version__

@@ -1,5 +1,8 @@
 """Engines: which one is opened, what it refuses, and that a film's answer is its own."""
 
+import pickle
+import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,9 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xray_seg._util.processor import this_processor
 from xray_seg._util.tensorflow import keras, tensorflow
 from xray_seg.errors import EngineError
-from xray_seg.models.engines import ENGINES, PRECISIONS, open_engine
+from xray_seg.models.engines import (
+    ENGINES,
+    PRECISIONS,
+    DeferredEngine,
+    is_deterministic,
+    open_engine,
+)
 from xray_seg.models.engines.devices import cpu_has_bfloat16, gpu_seems_present
 from xray_seg.models.engines.litert import LiteRTEngine
 from xray_seg.models.engines.saved_model import SavedModelEngine
@@ -72,6 +82,75 @@ def test_litert_answers_the_same_bytes_in_a_batch_of_any_size(litert, grids):
 def test_litert_answers_the_same_bytes_with_any_number_of_threads(model, litert, grids):
     single = LiteRTEngine(model, "int8", "cpu", 1)
     np.testing.assert_array_equal(single.predict(grids), litert.predict(grids))
+
+
+def test_a_deterministic_engine_answers_the_same_bytes_for_any_batch_and_threads(model, grids):
+    engines = [LiteRTEngine(model, "int8", "cpu", n, deterministic=True) for n in (1, 2, 3, 20)]
+    alone = np.concatenate([engines[0].predict(grid[None]) for grid in grids])
+    for engine in engines:
+        for count in (6, 1, 2):
+            np.testing.assert_array_equal(engine.predict(grids[:count]), alone[:count])
+
+
+def test_a_deterministic_engine_answers_as_the_default_one_but_for_rounding(model, litert, grids):
+    found = open_engine(model, deterministic=True).predict(grids)
+    np.testing.assert_allclose(found, litert.predict(grids), atol=0.02)
+
+
+def test_a_deterministic_engine_stays_so_in_other_processes(model, grids):
+    engine = open_engine(model, deterministic=True)
+    expected = engine.predict(grids)
+    kind = engine.name, engine.precision, engine.device, engine.batch_size
+    for other in (
+        pickle.loads(pickle.dumps(engine)),
+        DeferredEngine(model, *kind, threads=1, deterministic=True).open(),
+    ):
+        assert is_deterministic(other)
+        np.testing.assert_array_equal(other.predict(grids), expected)
+    assert not is_deterministic(open_engine(model, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"engine": "saved-model"}, {"precision": "float32"}, {"device": "gpu"}, {"device": "gpu:1"}],
+)
+def test_a_deterministic_engine_is_int8_on_the_cpu(model, options):
+    (name, value) = next(iter(options.items()))
+    with pytest.raises(EngineError, match=f"--deterministic needs --{name} .*, not {value}"):
+        open_engine(model, **options, deterministic=True)
+
+
+#: Prints a digest of an engine's answers: model folder, grids, and whether it is deterministic.
+_DIGEST = """
+import hashlib, sys
+import numpy as np
+from xray_seg.models.engines import open_engine
+from xray_seg.models.model_folder import load_model
+engine = open_engine(load_model(sys.argv[1]), "litert", threads=1, deterministic=sys.argv[3] == "1")
+print(hashlib.sha256(engine.predict(np.load(sys.argv[2])).tobytes()).hexdigest())
+"""
+
+
+def _digest(model, grids, deterministic, *emulator):
+    command = [*emulator, sys.executable, "-c", _DIGEST, model.folder, grids, str(deterministic)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("qemu-x86_64") or platform.machine() != "x86_64", reason="needs qemu-user"
+)
+def test_a_deterministic_engine_answers_the_same_bytes_on_other_processors(model, grids, tmp_path):
+    """On emulated ones, of which the second has neither AVX nor FMA; XNNPACK does not."""
+    path = tmp_path / "grids.npy"
+    np.save(path, grids[:2])
+    expected = _digest(model, path, 1)
+    for processor in ("Haswell", "Nehalem"):
+        assert _digest(model, path, 1, "qemu-x86_64", "-cpu", processor) == expected
+    if this_processor().instruction_set != "avx2":
+        others = _digest(model, path, 0, "qemu-x86_64", "-cpu", "Haswell")
+        assert others != _digest(model, path, 0), "the default engine might replace it"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
