@@ -2,8 +2,10 @@
 
 import json
 import logging
+import pickle
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +14,7 @@ from helpers.batches import batch, make_films
 from helpers.place import Place, StubEngine
 from xray_seg._util.processor import Processor, this_processor
 from xray_seg.batch.executors.ray_cluster import survey
+from xray_seg.batch.executors.ray_cluster.tasks import pack_engine, plan_engine
 from xray_seg.batch.fingerprint import settings_of
 from xray_seg.batch.job import BatchJob
 from xray_seg.batch.merge import merge
@@ -19,6 +22,8 @@ from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.processors import mixture, to_json
 from xray_seg.batch.run_record import RunRecord
 from xray_seg.cli import main
+from xray_seg.models.engines import is_deterministic
+from xray_seg.models.model_folder import load_model
 
 OLD = Processor("Old", "x86_64", "avx2", ("sse4.1", "avx2", "fma"), "glibc 2.36")
 NEW = replace(OLD, model="New", instruction_set="avx512-vnni", features=("avx512vnni",))
@@ -157,6 +162,38 @@ def test_fingerprints_of_other_engines_are_those_of_earlier_versions(place):
     place.segmenter.engine = _DeterministicEngine()
     job = BatchJob.of([], place.out, place.segmenter, BatchOptions())
     assert json.loads(settings_of(job)) == [*made_with[:-1], "deterministic", made_with[-1]]
+
+
+def test_the_option_opens_a_deterministic_engine(place):
+    command = ["batch", str(place.films), "-o", str(place.out), "--deterministic"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--weights", "inverted-net-128", "--quiet"])
+    engine = _facts(place)["engine"]
+    assert (engine["name"], engine["precision"], engine["deterministic"]) == (
+        "litert",
+        "int8",
+        True,
+    )
+    assert engine["build"] == f"ai-edge-litert {version('ai-edge-litert')}"
+
+
+def test_the_option_and_another_precision_are_wrong_usage(place, capsys):
+    command = ["batch", str(place.films), "-o", str(place.out), "--deterministic"]
+    with pytest.raises(SystemExit, match="2"):
+        main([*command, "--precision", "float32"])
+    assert "--deterministic needs --precision int8, not float32" in capsys.readouterr().err
+
+
+def test_a_deterministic_engine_runs_on_the_cpus_of_a_cluster_with_gpus(monkeypatch):
+    fake = SimpleNamespace(cluster_resources=lambda: {"CPU": 8, "GPU": 2}, cloudpickle=pickle)
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    model = load_model("inverted-net-128")
+    auto = {"engine": "auto", "precision": "auto", "device": "auto"}
+    assert plan_engine(model, **auto).device == "gpu:0"
+    engine = plan_engine(model, **auto, deterministic=True)
+    assert (engine.name, engine.device) == ("litert", "cpu")
+    _, packed = pickle.loads(pack_engine(engine, model, 1))
+    assert is_deterministic(packed)
 
 
 class _Cluster:

@@ -22,6 +22,7 @@ from xray_seg.batch.job import BatchJob
 from xray_seg.batch.journal import Record
 from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.run import run_batch
+from xray_seg.batch.run_record import RunRecord
 from xray_seg.batch.stages import Result, Task
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
@@ -156,6 +157,9 @@ def test_a_cluster_leaves_what_one_machine_leaves(nodes, films, alone, tmp_path,
     assert (tmp_path / "results.csv").read_bytes() == (alone / "results.csv").read_bytes()
     assert files(tmp_path) == files(alone)
     assert len(files(alone)) == 48
+    here, there = (RunRecord.read(folder / "run.json").processors for folder in (alone, tmp_path))
+    assert len(here) == 1
+    assert there == here
     assert on_nodes([films], tmp_path) == (0, 24, 1)
 
 
