@@ -11,12 +11,16 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 
-#: Runs batches with an engine of soft probabilities, and prints a digest of each file.
+#: Runs a batch with an engine of soft probabilities, and writes what kernels make of noise, where a
+#: last bit of a sum shows.
 _RUN = """
 import sys
 from pathlib import Path
 import numpy as np
 from helpers.place import Place, StubEngine
+from xray_seg.kernels import upsample_argmax, upsample_plane
+from xray_seg.preprocessing.preprocessor import Preprocessor
+from xray_seg.radiograph import Radiograph
 
 class SoftEngine(StubEngine):
     def predict(self, grids):
@@ -32,6 +36,13 @@ if __name__ == "__main__":
         save=("labels", "organs", "overlay", "rle", "contours", "probabilities"), sides=True
     )
     assert summary.done == 3, rows
+    noise = np.random.default_rng(1)
+    radiograph = Radiograph(noise.integers(0, 4096, (701, 533), np.uint16), inverted=False)
+    soft = noise.random((64, 64, 4), np.float32)
+    (place.out / "noise").mkdir()
+    np.save(place.out / "noise" / "grid.npy", Preprocessor(64)(radiograph).grid)
+    np.save(place.out / "noise" / "plane.npy", upsample_plane(soft[..., 0], (701, 533)))
+    np.save(place.out / "noise" / "labels.npy", upsample_argmax(soft, (2040, 1999)))
 """
 
 
