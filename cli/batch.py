@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..batch.fingerprint import VERIFY
+from ..batch.options import STALL_TIMEOUT_S
 from ..outputs import KINDS, check_kinds
 from ..readers.limits import MAX_PIXELS
 from .batch_progress import BatchProgress
@@ -24,8 +25,8 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 #: Options that have the same name in BatchOptions.
 _BATCH_OPTIONS = (
     *("save", "spacing", "inverted", "sides", "lines", "keep_ids", "output_format"),
-    *("overwrite", "batch_size", "workers", "verify", "max_pixels", "parquet", "min_quality"),
-    "adopt",
+    *("overwrite", "batch_size", "workers", "processes", "stall_timeout", "verify", "max_pixels"),
+    *("parquet", "min_quality", "adopt"),
 )
 #: Options that decide how the network is run.
 _ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
@@ -48,8 +49,22 @@ _ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
 @click.option(
     "--workers",
     type=click.IntRange(1),
-    help="Number of threads, or of processes in large batches, that read and write.  "
-    "[default: one per core]",
+    help="Number of processes, or threads, that read and write.  [default: one per core]",
+)
+@click.option(
+    "--processes/--no-processes",
+    default=None,
+    help="Read and write in processes, so that a file that crashes a decoder costs only itself, or "
+    "in threads.  [default: processes on Linux]",
+)
+@click.option(
+    "--stall-timeout",
+    type=click.FloatRange(0),
+    default=STALL_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Kill a process that does not answer for so long, and try its image once more; 0 waits "
+    "for any time.",
 )
 @click.option(
     "--save",
@@ -222,13 +237,15 @@ def command(**options: Any) -> None:
 @contextmanager
 def _segmenter_and_executor(
     options: dict[str, Any],
-) -> Iterator[tuple[Segmenter, Executor | None]]:
-    """The segmenter, and the executor of a cluster (None to run on this machine)."""
+) -> Iterator[tuple[Segmenter, Executor]]:
+    """The segmenter, and the executor of this machine or a cluster."""
+    from ..batch.executors import local_executor
     from ..segmenter import Segmenter
 
     engine_options = {name: options[name] for name in _ENGINE_OPTIONS}
     if options["cluster"] is None:
-        yield Segmenter(options["weights"], **engine_options), None
+        with local_executor(options["processes"]) as executor:  # starts while weights are loaded
+            yield Segmenter(options["weights"], **engine_options), executor
         return
     from ..batch.executors.ray_cluster import RayExecutor
     from ..batch.executors.ray_cluster.nodes import connected

@@ -9,6 +9,9 @@ from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, LabelScheme
 from ..outputs import Encoder, make_encoders
 from ..readers import MAX_PIXELS, RawLayout
 
+#: Default limit of seconds for one step of one image. 100 million pixels are read in less than 20.
+STALL_TIMEOUT_S = 120.0
+
 
 def _pace(default: Any) -> Any:
     """A field that decides how a batch is run, but not what it writes for a readable input."""
@@ -33,8 +36,13 @@ class BatchOptions:
         keep_ids: whether results.csv has patient, study, series and instance of DICOM files.
         overwrite: segment again what is done already with the same input, model and options.
         batch_size: radiographs per step of the engine; None for the engine's own choice.
-        workers: threads that read, and as many that write; for many inputs, processes that do
-            both. None for one a core.
+        workers: processes that read and write, or threads that read and as many that write. None
+            for one a core.
+        processes: whether processes or threads read and write; None for processes where there are
+            (on Linux). A decoder that crashes, or needs too much memory, ends one process, and not
+            the run.
+        stall_timeout: seconds after which a process that does not answer is killed, and its input
+            tried once more; 0 to wait for any time.
         verify: how a changed input is noticed, besides its size: ``mtime`` or ``hash``.
         max_pixels: limit of samples (pixels times colours) per image.
         report: whether to write the review page, report.html.
@@ -57,6 +65,8 @@ class BatchOptions:
     overwrite: bool = _pace(False)
     batch_size: int | None = _pace(None)
     workers: int | None = _pace(None)
+    processes: bool | None = _pace(None)
+    stall_timeout: float = _pace(STALL_TIMEOUT_S)
     verify: str = _pace("mtime")
     max_pixels: int = _pace(MAX_PIXELS)
     report: bool = _pace(True)

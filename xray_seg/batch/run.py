@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import partial
 from os import PathLike
@@ -15,7 +15,7 @@ from .._util.processor import Processor, this_processor
 from .._util.remote import is_url
 from ..errors import OutputError
 from ..outputs import check_kinds
-from .executors import Executor, LocalExecutor
+from .executors import Executor, local_executor
 from .inputs import Input, find_inputs, shard_inputs
 from .job import BatchJob
 from .journal import Journal
@@ -53,8 +53,8 @@ def run_batch(
         options: what to read and write; None for the defaults.
         shard: do only this part of the inputs; its results.csv and run.json are then named
             ``results-I-of-N.csv`` and ``run-I-of-N.json``.
-        executor: what reads, predicts and writes; None for threads of this process or, for many
-            inputs, processes.
+        executor: what reads, predicts and writes; None for processes or threads of this machine,
+            see ``BatchOptions.processes``.
         on_progress: called with the summary so far and the record of each finished input, and once
             at the start with None for the record.
 
@@ -65,18 +65,33 @@ def run_batch(
         OutputError: the output folder cannot be made or written, or an option needs something
             that is not installed.
     """
-    started, out, options = datetime.now(UTC), Path(out), options or BatchOptions()
+    out, options = Path(out), options or BatchOptions()
     _check(options)
-    segmenter = segmenter or _default_segmenter()
-    found = shard_inputs(find_inputs(map(str, inputs), out), shard)
-    suffix = shard.suffix if shard else ""
+    with nullcontext(executor) if executor else local_executor(options.processes) as chosen:
+        segmenter = segmenter or _default_segmenter()
+        found = shard_inputs(find_inputs(map(str, inputs), out), shard)
+        suffix = shard.suffix if shard else ""
+        return _run(found, out, suffix, segmenter, options, chosen, on_progress)
+
+
+def _run(
+    found: list[Input],
+    out: Path,
+    suffix: str,
+    segmenter: Segmenter,
+    options: BatchOptions,
+    executor: Executor,
+    on_progress: OnProgress | None,
+) -> Summary:
+    """Segment the inputs into an output folder that nobody else writes to meanwhile."""
+    started = datetime.now(UTC)
     try:
         refuse_foreign_folder(out, suffix, options)
         with open_output_folder(out, suffix) as journal:
             found = found if options.overwrite else _refuse_replacing(found, journal)
             job = BatchJob.of(found, out, segmenter, options)
             ledger = Ledger(job, journal, on_progress=on_progress)
-            _execute(job, ledger, executor or LocalExecutor())
+            _execute(job, ledger, executor)
             entries = partial(_entries, job, journal)
             files, ledger.summary.distrusted = write_run_outputs(
                 out, suffix, entries, journal, options

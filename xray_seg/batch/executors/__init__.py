@@ -1,22 +1,22 @@
-"""Executors: how the stages of a batch are run, in threads, processes or on a Ray cluster."""
+"""Executors: how the stages of a batch are run, in processes, threads or on a Ray cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from ...errors import XraySegError
 from ..job import BatchJob
 from ..ledger import Recorder
 from ..stages import Task
 from .processes import AVAILABLE, ProcessExecutor
 from .threads import ThreadExecutor
 
-__all__ = ["Executor", "LocalExecutor", "ProcessExecutor", "ThreadExecutor"]
+__all__ = ["Executor", "ProcessExecutor", "ThreadExecutor", "local_executor"]
 
-#: Inputs from which on processes pay; they take about a second to start.
-MANY = 200
+#: Whether processes are used where options do not say.
+BY_DEFAULT = AVAILABLE
 
 
 class Executor(Protocol):
@@ -35,19 +35,19 @@ class Executor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LocalExecutor:
-    """Threads of this process for few inputs, processes of this machine for many.
+def local_executor(processes: bool | None) -> AbstractContextManager[Executor]:
+    """The executor of this machine, within a block.
 
-    Attributes:
-        many: inputs from which on processes are used.
+    Processes start to load what they need at once, while the engine is loaded.
+
+    Args:
+        processes: whether processes or threads read and write; None for processes where there are.
+
+    Raises:
+        XraySegError: processes are asked for on a system that has none.
     """
-
-    many: int = MANY
-
-    def run(self, job: BatchJob, pending: Iterator[Task], ledger: Recorder) -> None:
-        """See Executor."""
-        first = list(islice(pending, self.many))
-        are_many = len(first) == self.many and AVAILABLE
-        executor: Executor = ProcessExecutor() if are_many else ThreadExecutor()
-        executor.run(job, chain(first, pending), ledger)
+    if processes and not AVAILABLE:
+        raise XraySegError("--processes is for Linux; without it, threads read and write")
+    if processes or (processes is None and BY_DEFAULT):
+        return ProcessExecutor.started()
+    return nullcontext(ThreadExecutor())

@@ -1,32 +1,32 @@
-"""Processes that read and write, around one engine in this process; for many inputs.
+"""Processes that read and write, around one engine in this process.
 
 Threads of one process take turns at Python's interpreter, which costs more the more of them there
-are, and a decoder that crashes ends them all. Here a crash costs one process, which is replaced,
-and at worst one input. Processes take about a second to start, so few inputs are faster in threads.
+are, and a decoder that crashes, loops or takes all memory ends or stops them all. Here it costs one
+process, which is killed if it does not answer and replaced, and at worst one input.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from multiprocessing.connection import wait
 from pickle import UnpicklingError
 from signal import Signals
+from threading import Timer
 
 from ..._util.concurrency import available_cores
 from ...errors import XraySegError
 from ..job import BatchJob
 from ..ledger import Recorder
 from ..stages import Failure, Grids, Result, Task, predict
+from .watchdog import Watchdog
 from .worker import ReadCommand, Slots, Start, WriteCommand
+from .worker_process import WorkerProcess
 
 #: Anonymous shared memory and a signal at the parent's death are Linux's.
 AVAILABLE = sys.platform == "linux"
@@ -39,18 +39,26 @@ _DEATHS = 2
 #: Seconds that the input at hand may take once a run is interrupted.
 _PATIENCE_S = 30.0
 
-#: Environment of workers: one thread, and freed image memory is kept for the next image
-#: (mallopt(3)), since the kernel clears new memory, which takes longer than decoding an image.
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**29),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
-
 
 class ProcessExecutor:
     """Reads and writes in processes, predicts in this one."""
+
+    def __init__(self) -> None:
+        self._early: WorkerProcess | None = None
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[ProcessExecutor]:
+        """An executor whose first process starts at once, while the engine is loaded."""
+        executor = cls()
+        memory = os.memfd_create("xrayseg")
+        executor._early = WorkerProcess(memory)
+        try:
+            yield executor
+        finally:
+            if executor._early is not None:
+                executor._early.end()
+                os.close(memory)
 
     def run(self, job: BatchJob, pending: Iterator[Task], ledger: Recorder) -> None:
         """See Executor.
@@ -59,8 +67,12 @@ class ProcessExecutor:
             XraySegError: the processes cannot start.
         """
         engine = job.required_engine
-        count = job.options.workers or min(available_cores(), _MOST)
-        pool = _WorkerPool(job, count)
+        first = list(islice(pending, job.options.workers or min(available_cores(), _MOST)))
+        if not first:
+            return
+        pending = chain(first, pending)
+        early, self._early = self._early, None
+        pool = _WorkerPool(job, len(first), early)
         try:
             while pool.feed(pending):
                 due = len(pool.prepared) >= (1 if pool.has_read_all else job.batch_size)
@@ -81,18 +93,13 @@ class ProcessExecutor:
                 ledger.record(result)
 
 
-@dataclass
-class _Worker:
-    """A process, its pipe, and the slots of the commands that it has not answered, in order."""
-
-    process: subprocess.Popen[bytes]
-    pipe: Connection
-    unanswered: deque[int] = field(default_factory=deque)
-    is_ready: bool = False
-
-
 class _WorkerPool:
     """The processes, and which of them has which input.
+
+    Args:
+        job: the batch.
+        count: processes.
+        early: one that was started before.
 
     Attributes:
         slots: the memory shared with the processes.
@@ -100,20 +107,25 @@ class _WorkerPool:
         has_read_all: whether no input is being read or left to read.
     """
 
-    def __init__(self, job: BatchJob, count: int) -> None:
+    def __init__(self, job: BatchJob, count: int, early: WorkerProcess | None = None) -> None:
         slots = 2 * job.batch_size + _QUEUED * count
+        self._limit = job.options.stall_timeout
         self._start_command = Start(job.for_worker(), slots)
-        self._memory = os.memfd_create("xrayseg")
+        self._memory = early.memory if early else os.memfd_create("xrayseg")
         self.slots = Slots(self._memory, slots, job.size)
         self.prepared: deque[int] = deque()
         self.has_read_all = False
         self._free = list(range(slots))
-        self._assigned: dict[int, tuple[_Worker, Task]] = {}
+        self._assigned: dict[int, tuple[WorkerProcess, Task]] = {}
         self._reading: set[int] = set()
         self._retries: deque[Task] = deque()
-        self._deaths: Counter[str] = Counter()
+        self._losses: defaultdict[str, list[str]] = defaultdict(list)
+        self._failed_starts = 0
         self._given_up: list[Result] = []
-        self._workers = [self._start() for _ in range(count)]
+        self._workers: list[WorkerProcess] = []
+        self._watchdog = Watchdog(self._limit, lambda: self._workers)
+        for number in range(count):
+            self._workers.append(self._start(early if number == 0 else None))
 
     def feed(self, pending: Iterator[Task]) -> bool:
         """Have inputs read while there are free slots; returns whether any are under way."""
@@ -127,14 +139,16 @@ class _WorkerPool:
             slot = self._free.pop()
             self._assigned[slot] = worker, task
             self._reading.add(slot)
-            self._send(worker, ReadCommand(slot, task))
+            worker.command(ReadCommand(slot, task), self._watchdog.seconds)
         return bool(self._assigned or self._given_up)
 
     def receive(self, *, wait_for_one: bool) -> Iterator[Result]:
         """Results of inputs that are finished or given up."""
         pipes = {worker.pipe: worker for worker in self._workers}
         timeout = None if wait_for_one and not self._given_up else 0
-        for pipe in wait(list(pipes), timeout):
+        with self._watchdog.waiting():
+            readable = wait(list(pipes), timeout)
+        for pipe in readable:
             yield from self._answers(pipes[pipe])  # type: ignore[index]
         while self._given_up:
             yield self._given_up.pop()
@@ -144,34 +158,43 @@ class _WorkerPool:
         failure = outcome if isinstance(outcome, Failure) else None
         if not isinstance(outcome, Failure):
             self.slots.probabilities[slot] = outcome
-        self._send(self._assigned[slot][0], WriteCommand(slot, failure))
+        self._assigned[slot][0].command(WriteCommand(slot, failure), self._watchdog.seconds)
 
     def close(self) -> list[Result]:
         """End all processes, each after the input at hand; returns what they finished."""
+        self._watchdog.close()
         for worker in self._workers:
-            worker.process.terminate()
+            worker.stop()
         results = []
         until = time.monotonic() + _PATIENCE_S
+        # One that was stopped amid an answer is readable, and blocks whoever reads it.
+        timer = Timer(_PATIENCE_S, self._kill)
+        timer.daemon = True
+        timer.start()
         for worker in self._workers:
             with suppress(EOFError, OSError, UnpicklingError):
                 while worker.pipe.poll(max(0.0, until - time.monotonic())):
                     _, result = worker.pipe.recv()
                     if result is not None:
                         results.append(result)
-            worker.pipe.close()
-            worker.process.kill()
-            worker.process.wait()
+        timer.cancel()
+        for worker in self._workers:
+            worker.end()
         os.close(self._memory)
         return results
 
-    def _answers(self, worker: _Worker) -> Iterator[Result]:
+    def _kill(self) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+
+    def _answers(self, worker: WorkerProcess) -> Iterator[Result]:
         try:
             while worker.pipe.poll():
-                slot, result = worker.pipe.recv()
+                with self._watchdog.waiting():
+                    slot, result = worker.receive(self._watchdog.seconds)
                 if slot < 0:
-                    worker.is_ready = True
+                    self._failed_starts = 0
                     continue
-                worker.unanswered.popleft()
                 self._reading.discard(slot)
                 if result is None:
                     self.prepared.append(slot)
@@ -182,59 +205,52 @@ class _WorkerPool:
         except (EOFError, OSError):
             self._replace(worker)
 
-    def _send(self, worker: _Worker, command: ReadCommand | WriteCommand) -> None:
-        worker.unanswered.append(command.slot)
-        # A worker that has died is noticed when its pipe is read.
-        with suppress(OSError):
-            worker.pipe.send(command)
-
-    def _start(self) -> _Worker:
-        ours, theirs = Pipe()
-        # Not by multiprocessing, which would run the main module again, whatever it is.
-        root = str(Path(__file__).parents[3])
-        code = (
-            f"import sys; sys.path.append({root!r}); "
-            "from xray_seg.batch.executors.worker import serve; "
-            f"serve({theirs.fileno()}, {self._memory}, {os.getpid()})"
-        )
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-c", code],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), self._memory),
-            env={**os.environ, **_ENVIRONMENT},
-            process_group=0,  # Ctrl-C is handled by this process
-        )
-        theirs.close()
-        worker = _Worker(process, ours)
-        with suppress(OSError):
-            ours.send(self._start_command)
+    def _start(self, worker: WorkerProcess | None = None) -> WorkerProcess:
+        worker = worker or WorkerProcess(self._memory)
+        worker.begin(self._start_command, self._watchdog.seconds)
         return worker
 
-    def _replace(self, worker: _Worker) -> None:
+    def _replace(self, worker: WorkerProcess) -> None:
         """Replace a dead worker and requeue its inputs."""
-        worker.pipe.close()
-        status = worker.process.wait()
-        if not worker.is_ready:
-            raise XraySegError(
-                f"a process that reads and writes images ended as it started (status {status})"
-            )
+        status = worker.end()
+        cause = f"no answer within {self._limit:g} s" if worker.is_stalled else _cause(status)
         guilty = worker.unanswered[0] if worker.unanswered else None
+        if not worker.is_ready:
+            guilty = None
+            self._failed_starts += 1
+            if self._failed_starts == _DEATHS:
+                raise XraySegError(
+                    "processes that read and write images ended as they started, "
+                    f"{_DEATHS} times ({cause}); --no-processes does without them"
+                )
         for slot in [slot for slot, (whose, _) in self._assigned.items() if whose is worker]:
             _, task = self._assigned.pop(slot)
             self._reading.discard(slot)
             self._free.append(slot)
             if slot in self.prepared:
                 self.prepared.remove(slot)
-            self._deaths[task.item.key] += slot == guilty
-            if self._deaths[task.item.key] < _DEATHS:
+            if slot == guilty:
+                self._losses[task.item.key].append(cause)
+            if len(self._losses[task.item.key]) < _DEATHS:
                 self._retries.append(task)
-                continue
-            reason = (
-                f"{task.item.path}: ended the process that worked on it, {_DEATHS} times "
-                f"({_cause(status)}); it may be damaged, or need more memory than there is"
-            )
-            self._given_up.append(task.failed(reason))
+            else:
+                reason = _reason(self._losses.pop(task.item.key), worker.is_stalled)
+                self._given_up.append(task.failed(f"{task.item.path}: {reason}"))
         self._workers[self._workers.index(worker)] = self._start()
+
+
+def _reason(causes: list[str], is_stalled: bool) -> str:
+    """Why an input is given up: the same cause again, or two."""
+    if is_stalled and len(set(causes)) == 1:
+        return (
+            f"{causes[0]}, twice; it may be damaged, or its drive does not answer; "
+            "--stall-timeout gives it more time"
+        )
+    told = ", ".join(dict.fromkeys(causes))
+    return (
+        f"ended the process that worked on it, {len(causes)} times ({told}); "
+        "it may be damaged, or need more memory than there is"
+    )
 
 
 def _cause(status: int) -> str:

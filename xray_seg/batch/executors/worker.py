@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ...labels import CLASSES
 from ..job import BatchJob
 from ..stages import Failure, Prepared, Result, Task, finish, load_kernels, prepare
+from .memory import allowance, limit_growth, prefer_as_victim
 from .threads import NICE
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -96,6 +97,8 @@ def serve(channel: int, memory: int, parent: int) -> None:
     signal.signal(signal.SIGTERM, stop)
     with suppress(OSError):
         os.nice(NICE)
+    prefer_as_victim()
+    load_kernels()  # while the other side loads the engine
     with Connection(channel) as pipe, suppress(EOFError, ConnectionError):
         start = pipe.recv()
         worker = _Worker(start, Slots(memory, start.slots, start.job.size))
@@ -111,12 +114,13 @@ class _Worker:
     """Does commands; keeps each input's pixels between reading and writing."""
 
     def __init__(self, start: Start, slots: Slots) -> None:
-        load_kernels()
         self._job, self._slots = start.job, slots
+        self._allowance = allowance(start.job.options.max_pixels)
         self._prepared: dict[int, Prepared] = {}
 
     def do(self, command: ReadCommand | WriteCommand) -> Result | None:
         slot = command.slot
+        limit_growth(self._allowance)
         if isinstance(command, ReadCommand):
             prepared = prepare(self._job, command.task)
             if prepared.model_input is None:
