@@ -14,3 +14,9 @@ def jsrt():
     if not (folder / "images").is_dir() or not (folder / "scr").is_dir():
         pytest.skip(f"no real radiographs: {folder} has no images and scr; set XRAYSEG_JSRT")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _threads_by_default(monkeypatch):
+    """Batches of a few small images run in threads, where tests can replace parts of the code."""
+    monkeypatch.setattr("xray_seg.batch.executors.BY_DEFAULT", False)
