@@ -190,5 +190,22 @@ def test_growth_is_limited_from_what_a_process_has():
         "except MemoryError:\n"
         "    print('limited')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.stdout == "limited\n", done.stderr
+
+
+@pytest.mark.parametrize(("limit", "status"), [(0.2, 1), (60, 0), (0, 0)])
+def test_a_worker_of_a_cluster_ends_when_its_image_takes_too_long(limit, status):
+    script = (
+        "import sys, time\n"
+        "from xray_seg.batch.executors.ray_cluster.tasks import exit_if_stalled\n"
+        "with exit_if_stalled(float(sys.argv[1])):\n"
+        "    time.sleep(1)\n"
+        "with exit_if_stalled(0.2):\n"
+        "    pass\n"
+        "time.sleep(0.4)\n"
+    )
+    command = [sys.executable, "-c", script, str(limit)]
+    assert subprocess.run(command, check=False).returncode == status

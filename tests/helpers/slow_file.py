@@ -12,7 +12,7 @@ import pytest
 
 
 class SlowFile:
-    """Others that open the file wait in the kernel until ``release``, or 45 s (fcntl(2), leases)."""
+    """Others that open it wait in the kernel, until ``release`` or for 45 s (fcntl(2), leases)."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR)

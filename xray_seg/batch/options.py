@@ -40,7 +40,7 @@ class BatchOptions:
             for one a core.
         processes: whether processes or threads read and write; None for processes where there are
             (on Linux). A decoder that crashes, or needs too much memory, ends one process, and not
-            the run.
+            the run. Stores that fsspec knows in this process only (``memory://``) need threads.
         stall_timeout: seconds after which a process that does not answer is killed, and its input
             tried once more; 0 to wait for any time.
         verify: how a changed input is noticed, besides its size: ``mtime`` or ``hash``.

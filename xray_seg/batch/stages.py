@@ -32,7 +32,8 @@ from .results.folder_sink import write_files
 
 _IMPORTING = threading.Lock()
 _OUT_OF_MEMORY = (
-    "not enough memory for it; give fewer --workers, a smaller --batch-size or --max-pixels"
+    "not enough memory for it, or it needs more than an image within --max-pixels should; if it is "
+    "a radiograph, give fewer --workers or a smaller --batch-size"
 )
 
 Grids = npt.NDArray[np.float32]

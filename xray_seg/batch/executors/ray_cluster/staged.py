@@ -19,7 +19,15 @@ from ....labels import CLASSES
 from ....preprocessing.preprocessor import ModelInput
 from ...options import BatchOptions
 from ...stages import Failure, Prepared, Result, finish, load, predict, prepare
-from .tasks import Block, RayJob, import_kernels, open_once, pack_output, unpack_tasks
+from .tasks import (
+    Block,
+    RayJob,
+    exit_if_stalled,
+    import_kernels,
+    open_once,
+    pack_output,
+    unpack_tasks,
+)
 
 #: Cores that Ray reserves for a task that reads or writes: much of its time it waits for the store.
 _TASK_CORES = 0.25
@@ -55,7 +63,8 @@ def read(block: Block, work: RayJob) -> Block:
     grids = np.zeros((len(tasks), size, size), np.float32)
     packed = []
     for task, grid in zip(tasks, grids, strict=True):
-        prepared = prepare(work.job, task)
+        with exit_if_stalled(work.job.options.stall_timeout):
+            prepared = prepare(work.job, task)
         if prepared.model_input is not None:
             grid[:] = prepared.model_input.grid
         packed.append(_pack(prepared))
@@ -115,7 +124,10 @@ def write(block: Block, work: RayJob) -> Block:
     """Write masks, and return the results."""
     import_kernels()
     columns = block["prepared"], block["probabilities"], block["failure"]
-    results = [_finish(*each, work) for each in zip(*columns, strict=True)]
+    results = []
+    for each in zip(*columns, strict=True):
+        with exit_if_stalled(work.job.options.stall_timeout):
+            results.append(_finish(*each, work))
     return pack_output((results, float(block["seconds"].sum())))
 
 

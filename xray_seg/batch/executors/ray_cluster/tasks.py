@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,6 +111,22 @@ def exit_if_interrupted() -> Iterator[None]:
         raise
     except BaseException:  # noqa: BLE001 - an interruption, whatever its name
         os._exit(1)
+
+
+@contextmanager
+def exit_if_stalled(limit: float) -> Iterator[None]:
+    """End this worker if the block takes longer than so many seconds; 0 for any time.
+
+    Ray starts another, and tries the task again. A worker that is stopped does not notice.
+    """
+    timer = threading.Timer(limit, os._exit, (1,))
+    timer.daemon = True
+    if limit:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def import_kernels() -> None:

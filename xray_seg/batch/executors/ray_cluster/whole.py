@@ -24,6 +24,7 @@ from .tasks import (
     Block,
     RayJob,
     exit_if_interrupted,
+    exit_if_stalled,
     import_kernels,
     open_once,
     pack_output,
@@ -99,10 +100,21 @@ def _run(
         running = pool.submit(ThreadExecutor().run, job, pending, ledger)
         running.add_done_callback(lambda _: ledger.results.put(None))
         try:
-            yield from _in_turn([task.item.key for task in tasks], iter(ledger.results.get, None))
+            finished = _finished(ledger, options.stall_timeout)
+            yield from _in_turn([task.item.key for task in tasks], finished)
         finally:
             unwanted.set()  # an engine serves one task at a time: wait for what is under way
     running.result()
+
+
+def _finished(ledger: _QueueLedger, limit: float) -> Iterator[Result]:
+    """Results up to the end; a worker in which none comes for too long ends."""
+    while True:
+        with exit_if_stalled(limit):
+            result = ledger.results.get()
+        if result is None:
+            return
+        yield result
 
 
 def _in_turn(keys: list[str], finished: Iterator[Result]) -> Iterator[list[Result]]:
