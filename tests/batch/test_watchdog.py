@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -209,3 +212,35 @@ def test_a_worker_of_a_cluster_ends_when_its_image_takes_too_long(limit, status)
     )
     command = [sys.executable, "-c", script, str(limit)]
     assert subprocess.run(command, check=False).returncode == status
+
+
+def _blocked_amid_an_answer():
+    """A child that waits for room in its socket, or None."""
+    for child in children():
+        if "sock_alloc_send" in Path(f"/proc/{child}/wchan").read_text():
+            return child
+    return None
+
+
+def test_a_process_that_is_stopped_amid_an_answer_costs_no_image(place):
+    """Whoever reads the beginning of the answer waits for its end."""
+    pytest.importorskip("pyarrow")
+    noise = np.random.default_rng(0).integers(0, 255, (3, 1500, 1500), np.uint8)
+    for path, pixels in zip(sorted(place.films.iterdir()), noise, strict=False):
+        path.write_bytes(imagecodecs.png_encode(pixels))
+    stopped = []
+
+    def stop():  # in the second batch, while masks of the first are sent
+        until = time.monotonic() + 60
+        while len(place.engine.batches) == 1 and not stopped and time.monotonic() < until:
+            if (child := _blocked_amid_an_answer()) is not None:
+                os.kill(child, signal.SIGSTOP)
+                stopped.append(child)
+            time.sleep(0.01)
+
+    place.engine.before = stop
+    save = ("labels", "organs", "probabilities", "overlay")
+    summary, _ = again(place, output_format="parquet", save=save, adopt=True, workers=1)
+    if not stopped:
+        pytest.skip("this system does not say where processes wait")
+    assert (summary.done, summary.failed) == (6, 0)
