@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cleanup import clean
+from .outlines import smooth_heart
 
 if TYPE_CHECKING:
     from ..kernels import Runs
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def restore(
     probabilities: npt.NDArray[np.float32], shape: tuple[int, int]
 ) -> tuple[npt.NDArray[np.uint8], Runs]:
-    """Enlarge probabilities bilinearly, take the most probable class, and clean the label map.
+    """Smooth a ragged heart, enlarge bilinearly, take the most probable class, and clean the map.
 
     Args:
         probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers.
@@ -27,5 +28,5 @@ def restore(
     """
     from ..kernels import upsample_argmax
 
-    labels = upsample_argmax(probabilities, shape)
+    labels = upsample_argmax(smooth_heart(probabilities), shape)
     return labels, clean(labels)

@@ -2,7 +2,7 @@
 
 Reproduces ``kernels.upsample_argmax`` (restoration to the radiograph's resolution) and
 ``postprocessing.cleanup.clean`` (removal of specks and holes), both exactly and with the library's
-constants. Cleanup works on runs: maximal stretches of pixels in a row with the same label.
+constants. ``outline_graph`` smooths ragged hearts before. Cleanup works on runs: maximal stretches of pixels in a row with the same label.
 Connected components are found by propagating the lowest run number between neighbouring runs until
 nothing changes.
 """

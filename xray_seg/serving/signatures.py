@@ -13,6 +13,7 @@ from typing import Any
 from .._util.tensorflow import tensorflow
 from ..readers.raw import JSRT
 from .network_graph import Graph
+from .outline_graph import smooth_heart_graph
 from .postprocessing_graph import clean_graph, restore_graph
 from .preprocessing_graph import GEOMETRY, decode_jsrt, decode_png, preprocess_graph
 
@@ -71,4 +72,6 @@ def _file_signature(
 def _encode_labels(pair: tuple[Any, Any]) -> Any:
     """PNG bytes of the label map for (S, S, 4) probabilities and their geometry."""
     tf = tensorflow()
-    return tf.io.encode_png(clean_graph(restore_graph(*pair))[..., None])
+    probabilities, geometry = pair
+    smoothed = smooth_heart_graph(probabilities, geometry)
+    return tf.io.encode_png(clean_graph(restore_graph(smoothed, geometry))[..., None])
