@@ -22,9 +22,9 @@ from .moments import Moments as Moments
 from .moments import moments as moments
 from .moments import split_at as split_at
 from .moments import split_pieces as split_pieces
+from .outlines import box_sums as box_sums
 from .outlines import margins as margins
 from .outlines import outline_lengths as outline_lengths
-from .outlines import smooth as smooth
 from .overlay import blend as blend
 from .resample import area_fractions as area_fractions
 from .resample import area_mean as area_mean

@@ -32,7 +32,9 @@ def outline_lengths(field: Ints) -> tuple[float, float]:
     _check(field)
     angles = np.arange(HULL_DIRECTIONS) * (2 * np.pi / HULL_DIRECTIONS)
     reach = np.full(HULL_DIRECTIONS, -np.inf)
-    length = float(_outline(np.pad(field, 1, constant_values=-1), np.cos(angles), np.sin(angles), reach))
+    length = float(
+        _outline(np.pad(field, 1, constant_values=-1), np.cos(angles), np.sin(angles), reach)
+    )
     return length, float(reach.sum() * (2 * np.pi / HULL_DIRECTIONS)) if length else 0.0
 
 
@@ -64,19 +66,20 @@ def margins(
     return rivals, field
 
 
-def smooth(field: Ints, half_width: int) -> Ints:
-    """Sum a field three times over squares of 2 ``half_width`` + 1 pixels, nearly a Gaussian.
+def box_sums(field: Ints, half_width: int, *, times: int = 1) -> Ints:
+    """Sum a field over squares of 2 ``half_width`` + 1 pixels, once or several times.
 
-    Integers are summed, so that any order of additions gives the same result. The standard
-    deviation is the square root of k (k + 1) pixels for a half width of k. The outermost values
-    extend beyond the border.
+    Integers are summed, so that any order of additions gives the same result. The outermost
+    values extend beyond the border. Three times is nearly a Gaussian: its standard deviation is
+    the square root of k (k + 1) pixels for a half width of k.
 
     Args:
-        field: (h, w) int64 of at most 2**62 / (2 ``half_width`` + 1)**6.
+        field: (h, w) int64 of at most 2**62 / (2 ``half_width`` + 1)**(2 ``times``).
         half_width: pixels, from 0.
+        times: how often, from 0.
 
     Returns:
-        (h, w) int64 sums, (2 ``half_width`` + 1)**6 times a mean.
+        (h, w) int64 sums, (2 ``half_width`` + 1)**(2 ``times``) times a mean.
 
     Raises:
         ValueError: the field is not a 2-D int64 array, or the half width is negative.
@@ -85,7 +88,7 @@ def smooth(field: Ints, half_width: int) -> Ints:
     if half_width < 0:
         raise ValueError(f"a half width from 0 is needed, not {half_width}")
     summed, other = field.copy(), np.empty_like(field)
-    for _ in range(3):
+    for _ in range(times):
         _sum_rows(summed, half_width, other)
         _sum_columns(other, half_width, summed)
     return summed

@@ -3,6 +3,7 @@
 from collections import deque
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 
 def overlap_matrix(pixels: int, targets: int) -> np.ndarray:
@@ -130,3 +131,39 @@ def slow_fill(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         for x in range(shape[1]):
             mask[y, x] = sum(place < x + 0.5 for place in crossings) % 2
     return mask
+
+
+def slow_box_sums(field: np.ndarray, half_width: int, times: int) -> np.ndarray:
+    """Several times the sum over a square around each pixel; the outermost values extend."""
+    size = 2 * half_width + 1
+    for _ in range(times):
+        padded = np.pad(field, half_width, mode="edge")
+        field = sum(
+            padded[y : y + field.shape[0], x : x + field.shape[1]]
+            for y in range(size)
+            for x in range(size)
+        )
+    return field
+
+
+def slow_lengths(field: np.ndarray) -> tuple[float, float]:
+    """Length of the line of zeros, segment by segment, and perimeter of scipy's convex hull."""
+    padded = np.pad(field, 1, constant_values=-1).astype(float)
+    segments = []
+    for y, x in np.ndindex(padded.shape[0] - 1, padded.shape[1] - 1):
+        ring = [(y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x)]  # clockwise
+        crossings = []  # (point, whether the next corner is positive)
+        for one, two in zip(ring, [*ring[1:], ring[0]], strict=True):
+            a, b = padded[one], padded[two]
+            if (a > 0) != (b > 0):
+                point = np.array(one) + (np.array(two) - one) * a / (a - b)
+                crossings.append((point, b > 0))
+        # Walking on from where a positive corner begins, the next crossing is where it ends.
+        for place, (point, begins) in enumerate(crossings):
+            if begins:
+                segments.append((point, crossings[(place + 1) % len(crossings)][0]))
+    if not segments:
+        return 0.0, 0.0
+    points = np.concatenate(segments).reshape(-1, 2)
+    length = sum(float(np.hypot(*(one - two))) for one, two in segments)
+    return length, float(ConvexHull(points).area)  # of two dimensions: the perimeter

@@ -15,8 +15,10 @@ from xray_seg.kernels import area_mean, upsample_argmax
 from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.models.network import build_network, weights_of
 from xray_seg.postprocessing.cleanup import clean
+from xray_seg.postprocessing.outlines import smooth_heart
 from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.serving.export import PRECISIONS, export
+from xray_seg.serving.outline_graph import smooth_heart_graph
 from xray_seg.serving.postprocessing_graph import clean_graph, restore_graph
 from xray_seg.serving.preprocessing_graph import (
     area_mean_graph,
@@ -184,6 +186,30 @@ def test_restoration_is_that_of_the_kernel(shape):
     geometry = [box.top, box.left, box.height, box.width, *shape]
     found = restore_graph(tensorflow.tensorflow().constant(probabilities), geometry)
     np.testing.assert_array_equal(found, upsample_argmax(box.crop(probabilities), shape))
+
+
+def test_ragged_hearts_are_smoothed_as_in_the_library():
+    """Blobs with noise of several scales; a third of the grid lies outside the radiograph."""
+    tf = tensorflow.tensorflow()
+    spec = tf.TensorSpec((None, None, 4), tf.float32), tf.TensorSpec((6,), tf.int32)
+    graph = tf.function(smooth_heart_graph, input_signature=spec, autograph=False)
+    random = np.random.default_rng(3)
+    y, x = np.mgrid[:48, :72] - np.array([24, 30])[:, None, None]
+    changed = 0
+    for _ in range(30):
+        noise = random.normal(size=(48, 72, 4))
+        planes = scipy.ndimage.gaussian_filter(noise, (*[random.uniform(0.5, 4)] * 2, 0))
+        planes *= random.uniform(0, 4) / planes.std()
+        planes[..., 2] += np.clip((random.uniform(6, 20) - np.hypot(y, x)) / 4, -3, 3)
+        inside = np.exp(planes).astype(np.float32)
+        inside /= inside.sum(axis=2, keepdims=True)
+        grid = np.full((72, 72, 4), 0.25, np.float32)
+        grid[12:60] = inside
+        found = graph(grid, [12, 0, 48, 72, 96, 144]).numpy()[12:60]
+        expected = smooth_heart(inside)
+        np.testing.assert_array_equal(found, expected)
+        changed += expected is not inside
+    assert 5 < changed < 30
 
 
 def test_cleanup_is_that_of_the_library_on_any_label_map():

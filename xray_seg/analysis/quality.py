@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from ..labels import ORGANS
 from ..radiograph import Radiograph
 from .calibration import Calibration, load_calibration
 from .features import QualityFeatures, extract_features
+from .plausibility import implausible
 
 # Texts of warnings. results.csv has them in its column ``warnings``; it is an interface, and its
 # values do not change.
@@ -49,8 +50,14 @@ def estimate_quality(
         labels: (H, W) uint8 label map.
         probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
     """
+    from ..kernels import nearest
+
     features = extract_features(radiograph, labels, probabilities)
-    return quality_from_features(features, load_calibration())
+    quality = quality_from_features(features, load_calibration())
+    if {NOT_A_CHEST, ROTATED} & set(quality.warnings):  # then anatomy means nothing
+        return quality
+    small = nearest(labels, probabilities.shape[:2])
+    return replace(quality, warnings=(*quality.warnings, *implausible(small, probabilities)))
 
 
 def quality_from_features(features: QualityFeatures, calibration: Calibration) -> Quality:

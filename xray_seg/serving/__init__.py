@@ -11,6 +11,7 @@ graph                                     reproduces                       toler
 ``preprocessing_graph.decode_png``        ``readers.read`` of a PNG        exact
 ``preprocessing_graph.area_mean_graph``   ``kernels.area_mean``            1e-5 (relative)
 ``preprocessing_graph.preprocess_graph``  ``preprocessing.Preprocessor``   JSRT exact, PNG 1e-6
+``outline_graph.smooth_heart_graph``      ``postprocessing.outlines``      exact, but for ties
 ``postprocessing_graph.restore_graph``    ``kernels.upsample_argmax``      exact
 ``postprocessing_graph.clean_graph``      ``postprocessing.cleanup.clean`` exact
 ``signatures.file_signatures``            ``Segmenter`` in float32 on CPU  JSRT exact, PNG 0.1 % of

@@ -14,9 +14,11 @@ from .._util.tensorflow import tensorflow
 from ..kernels.outlines import HULL_DIRECTIONS
 from ..labels import BACKGROUND, CLASSES, HEART
 from ..postprocessing.outlines import (
+    BITES,
     CERTAIN,
     LEAST_SHARE,
     RAGGED,
+    SPIKES,
     STEPS,
     SURROUNDINGS,
     WIDTHS,
@@ -76,18 +78,20 @@ def _smoothed(inside: Any, rivals: Any, field: Any, heart: Any, area: Any) -> An
 
 
 def _smooth_until_plain(field: Any, area: Any, root: Any) -> Any:
-    """(h, w) float32 scores of margins, smoothed by each of WIDTHS until the heart is not ragged.
+    """(h, w) float32 scores of margins, smoothed until the heart is not ragged.
 
     They are all -1 if already the first leaves less than LEAST_SHARE of the area.
     """
     tf = tensorflow()
     widths = tf.constant(WIDTHS, tf.float64)
+    closed = _closed(field > 0, tf.cast(tf.round(BITES * root), tf.int64))
+    field = tf.where(closed & (field < 0), tf.constant(STEPS, tf.int64), field)
+    opened = ~_closed(field < 0, tf.cast(tf.round(SPIKES * root), tf.int64))
+    field = tf.where(~opened & (field > 0), tf.constant(-STEPS, tf.int64), field)
 
     def step(index: Any, _: Any, scores: Any) -> tuple[Any, Any, Any]:
         half_width = tf.maximum(tf.cast(tf.round(widths[index] * root), tf.int64), 1)
-        smoothed = field
-        for axis in (1, 0) * 3:
-            smoothed = _box_sums(smoothed, half_width, axis)
+        smoothed = _box_sums(field, half_width, times=3)
         heart, left = _largest(smoothed)
         smoothed = _limited(smoothed, heart)
         unit = tf.cast(STEPS * (2 * half_width + 1) ** 6, tf.float64)
@@ -104,15 +108,24 @@ def _smooth_until_plain(field: Any, area: Any, root: Any) -> Any:
     )[2]
 
 
-def _box_sums(field: Any, half_width: Any, axis: int) -> Any:
-    """Sums over 2 ``half_width`` + 1 values along an axis; the outermost values extend."""
+def _closed(mask: Any, half_width: Any) -> Any:
+    """Morphological closing of an (h, w) mask by a square of 2 ``half_width`` + 1 pixels."""
     tf = tensorflow()
-    count = tf.shape(field, tf.int64)[axis]
-    places = tf.clip_by_value(tf.range(-half_width - 1, count + half_width), 0, count - 1)
-    sums = tf.cumsum(tf.gather(field, places, axis=axis), axis)
+    dilated = _box_sums(tf.cast(mask, tf.int64), half_width) > 0
+    return _box_sums(tf.cast(~dilated, tf.int64), half_width) == 0
+
+
+def _box_sums(field: Any, half_width: Any, times: int = 1) -> Any:
+    """The sums of ``kernels.box_sums``."""
+    tf = tensorflow()
     size = 2 * half_width + 1
-    here = tf.range(count)
-    return tf.gather(sums, here + size, axis=axis) - tf.gather(sums, here, axis=axis)
+    for axis in (1, 0) * times:
+        count = tf.shape(field, tf.int64)[axis]
+        places = tf.clip_by_value(tf.range(-half_width - 1, count + half_width), 0, count - 1)
+        sums = tf.cumsum(tf.gather(field, places, axis=axis), axis)
+        here = tf.range(count)
+        field = tf.gather(sums, here + size, axis=axis) - tf.gather(sums, here, axis=axis)
+    return field
 
 
 def _largest(field: Any) -> tuple[Any, Any]:
@@ -177,8 +190,7 @@ def _raggedness(field: Any) -> Any:
     angles = np.arange(HULL_DIRECTIONS) * (2 * np.pi / HULL_DIRECTIONS)
     present = tf.concat(crossed, 0)
     along, down = (
-        tf.boolean_mask(tf.concat([point[axis] for point in points], 0), present)
-        for axis in (0, 1)
+        tf.boolean_mask(tf.concat([point[axis] for point in points], 0), present) for axis in (0, 1)
     )
     extents = along[:, None] * np.cos(angles) + down[:, None] * np.sin(angles)
     hull = tf.reduce_sum(tf.reduce_max(extents, 0)) * (2 * np.pi / HULL_DIRECTIONS)

@@ -2,9 +2,9 @@
 
 Reproduces ``kernels.upsample_argmax`` (restoration to the radiograph's resolution) and
 ``postprocessing.cleanup.clean`` (removal of specks and holes), both exactly and with the library's
-constants. ``outline_graph`` smooths ragged hearts before. Cleanup works on runs: maximal stretches of pixels in a row with the same label.
-Connected components are found by propagating the lowest run number between neighbouring runs until
-nothing changes.
+constants. ``outline_graph`` smooths ragged hearts before. Cleanup works on runs: maximal stretches
+of pixels in a row with the same label. Connected components are found by propagating the lowest run
+number between neighbouring runs until nothing changes.
 """
 
 from __future__ import annotations
