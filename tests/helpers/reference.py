@@ -138,11 +138,12 @@ def slow_box_sums(field: np.ndarray, half_width: int, times: int) -> np.ndarray:
     size = 2 * half_width + 1
     for _ in range(times):
         padded = np.pad(field, half_width, mode="edge")
-        field = sum(
+        shifted = [
             padded[y : y + field.shape[0], x : x + field.shape[1]]
             for y in range(size)
             for x in range(size)
-        )
+        ]
+        field = np.sum(shifted, axis=0)
     return field
 
 
