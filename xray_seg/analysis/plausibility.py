@@ -16,7 +16,7 @@ HEART_IN_PIECES = "heart in pieces"
 LUNG_BELOW = "lung below the diaphragm?"
 
 # Limits. Of the 222 radiographs of JSRT, one exceeds one of them, and of 566 of another hospital
-# (Shenzhen) eleven do, whose masks are poor for the most part.
+# (Shenzhen) ten do, most of them with poor masks.
 #: The outline of a predicted heart, before it is smoothed, over that of its convex hull.
 RAGGEDNESS_LIMIT = 1.15
 #: Area of a predicted heart's second largest piece over that of the largest, before cleanup.
