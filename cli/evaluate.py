@@ -74,7 +74,7 @@ def command(
     segmenter = Segmenter(weights, engine=engine, precision=precision, device=device)
     split = segmenter.model.card.get("split", {})
     if part != "all":
-        cases = [case for case in cases if case.name in split.get(part, ())]
+        cases = [case for case in cases if case.name in split.get(part, [])]
         if not cases:
             raise DatasetError(
                 f"{images}: has no {part} case of {segmenter.model.name}'s model card; "
