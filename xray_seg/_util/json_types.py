@@ -72,7 +72,7 @@ def _check_of(expected: Any) -> Callable[[Any], bool]:
         return lambda value: isinstance(value, dict) and all(map(check, value.values()))
     if origin is bool:
         return lambda value: isinstance(value, bool)
-    kind = {float: (int, float), None: NoneType}.get(origin, origin)
+    kind: Any = {float: (int, float), None: NoneType}.get(origin, origin)
     return lambda value: isinstance(value, kind) and not isinstance(value, bool)
 
 
