@@ -38,6 +38,12 @@ CHANGES = [
     (("seconds",), "long"),
     (("started",), 7),
     (("files",), {"results.csv": 7}),
+    (("processors",), [{}]),
+    (("processors",), 7),
+    (("processors", 0, "model"), 7),
+    (("processors", 0, "features"), "avx2"),
+    (("notes",), "one"),
+    (("engine", "build"), 7),
     (("schema_version",), "1"),
     (("output_revision",), []),
 ]
