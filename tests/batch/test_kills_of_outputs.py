@@ -106,7 +106,7 @@ from helpers.place import stub_segmenter
 from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.run import run_batch
 run_batch([{str(place.films)!r}], {str(place.out)!r}, segmenter=stub_segmenter(),
-          options=BatchOptions(**{options!r}))
+          options=BatchOptions(processes=False, **{options!r}))
 """
 
 
