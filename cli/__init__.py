@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -66,20 +68,86 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     from ..errors import EngineError, WeightsError, XraySegError
 
+    _open_closed_streams()
+    status = 0
     try:
         status = cli.main(args, prog_name="xrayseg", standalone_mode=False)
     except click.exceptions.Exit as stop:
         status = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        _say("interrupted")
         status = 130
     except XraySegError as error:
-        from .printable import printable
-
-        click.echo(f"xrayseg: {printable(str(error))}", err=True)
+        _say(f"xrayseg: {error}")
         # An unknown engine or model is wrong usage: the command stopped before its first input.
         status = 2 if isinstance(error, EngineError | WeightsError) else 1
+    except OSError as error:
+        status = 1
+        if _is_of_output(error):
+            _report_output(error)
+        else:
+            where = f"{error.filename}: " if error.filename else ""
+            _say(f"xrayseg: {where}{error.strerror or error}; see to it and run the command again")
+    if not _flush_output():
+        status = status or 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(text: str) -> None:
+    """Print a line to standard error; it is lost where that cannot be written."""
+    from .printable import printable
+
+    with suppress(OSError):
+        click.echo(printable(text), err=True)
+
+
+def _flush_output() -> bool:
+    """Flush standard output; where it cannot be written, say so and discard what is left."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader has had enough
+        discard_output()
+    except OSError as error:
+        _report_output(error)
+        return False
+    return True
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether printing raised an error; such errors name no file, as those of other writers do."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    printers = ("click", "rich")
+    return trace is not None and trace.tb_frame.f_globals["__name__"].startswith(printers)
+
+
+def _report_output(error: OSError) -> None:
+    reason = error.strerror or error
+    _say(f"xrayseg: standard output: cannot be written: {reason}; send it somewhere else")
+    discard_output()
+
+
+def discard_output() -> None:
+    """Send standard output to nowhere, what is buffered already included."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _open_closed_streams() -> None:
+    """Open standard streams that are closed, so that no output file gets the number of one.
+
+    What a library prints to standard error would go into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number

@@ -14,7 +14,7 @@ from ..batch.options import STALL_TIMEOUT_S
 from ..outputs import KINDS, check_kinds
 from ..readers.limits import MAX_PIXELS
 from .batch_progress import BatchProgress
-from .options import engine_options, kinds, listed, positive, shape, shard
+from .options import engine_options, kinds, listed, pixel_spacing, shape, shard
 
 if TYPE_CHECKING:
     from ..batch.executors import Executor
@@ -106,7 +106,7 @@ _ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
 )
 @click.option(
     "--spacing",
-    type=positive,
+    type=pixel_spacing,
     metavar="MM",
     help="Pixel spacing of all inputs in mm.  [default: from each file]",
 )

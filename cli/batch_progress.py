@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..errors import OutputError
+from . import discard_output
 
 if TYPE_CHECKING:
     from ..batch.journal import Record
@@ -32,6 +33,7 @@ class BatchProgress:
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
         self.has_report = has_report
         self._bar: console.Bar | None = None
+        self._lost: OSError | None = None
         self._stack = ExitStack()
 
     @contextmanager
@@ -69,11 +71,17 @@ class BatchProgress:
     def _print_json(self, facts: dict[str, Any]) -> None:
         try:
             click.echo(json.dumps(facts))
-        except BrokenPipeError:  # the reader closed the pipe; the batch continues
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open until exit
+        except OSError as error:  # the batch continues
+            discard_output()
+            if not isinstance(error, BrokenPipeError):  # that is a reader that has had enough
+                self._lost = error
 
     def end(self, summary: Summary, out: Path) -> None:
-        """Print the summary: a JSON line, or a table and the paths of the outputs."""
+        """Print the summary: a JSON line, or a table and the paths of the outputs.
+
+        Raises:
+            OutputError: events were lost since standard output cannot be written.
+        """
         from . import console
 
         counts = {name: summary.counts[name] for name in ("done", "kept", "failed")}
@@ -96,3 +104,8 @@ class BatchProgress:
             console.say(f"Outputs: {out}   One row per input: {out / 'results.csv'}{report}")
         if summary.interrupted:
             console.line("interrupted: what was finished is kept; run the same command to go on")
+        if self._lost is not None:
+            raise OutputError(
+                f"standard output: cannot be written: {self._lost.strerror or self._lost}; "
+                f"events were lost, the outputs in {out} were not"
+            )

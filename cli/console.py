@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -68,17 +68,23 @@ def say(text: str) -> None:
 
 def line(text: str) -> None:
     """Print a log line to standard error, without markup and line wrapping."""
-    err.print(escape(printable(text)), soft_wrap=True)
+    _log(escape(printable(text)))
 
 
 def failure(text: str) -> None:
     """Print a failure to standard error."""
-    err.print(f"[red]failed[/red] {escape(printable(text))}", soft_wrap=True)
+    _log(f"[red]failed[/red] {escape(printable(text))}")
 
 
 def warning(text: str) -> None:
     """Print a warning about a result that should be checked to standard error."""
-    err.print(f"[yellow]look at[/yellow] {escape(printable(text))}", soft_wrap=True)
+    _log(f"[yellow]look at[/yellow] {escape(printable(text))}")
+
+
+def _log(markup: str) -> None:
+    """Print a line to standard error; a log that cannot be written does not end a run."""
+    with suppress(OSError):
+        err.print(markup, soft_wrap=True)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

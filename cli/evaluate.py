@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .options import engine_options, positive
+from .options import engine_options, pixel_spacing
 
 
 @click.command()
@@ -26,7 +26,7 @@ from .options import engine_options, positive
 @engine_options
 @click.option(
     "--spacing",
-    type=positive,
+    type=pixel_spacing,
     metavar="MM",
     help="Pixel spacing of the masks in mm, for distances.  [default: from the radiographs]",
 )
@@ -74,7 +74,7 @@ def command(
     segmenter = Segmenter(weights, engine=engine, precision=precision, device=device)
     split = segmenter.model.card.get("split", {})
     if part != "all":
-        cases = [case for case in cases if case.name in split.get(part, ())]
+        cases = [case for case in cases if case.name in split.get(part, [])]
         if not cases:
             raise DatasetError(
                 f"{images}: has no {part} case of {segmenter.model.name}'s model card; "

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .options import listed, positive
+from .options import listed, pixel_spacing
 
 
 @click.command(no_args_is_help=True)
@@ -20,7 +20,7 @@ from .options import listed, positive
 )
 @click.option(
     "--spacing",
-    type=positive,
+    type=pixel_spacing,
     metavar="MM",
     help="Pixel spacing in mm.  [default: from the label map, else from the radiograph]",
 )
@@ -87,6 +87,7 @@ def command(masks: tuple[str, ...], images: Path | None, spacing: float | None, 
     except BrokenPipeError:  # the reader has closed standard output; click exits quietly
         raise
     except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+        name = "standard output" if str(out) == "-" else out
+        raise OutputError(f"{name}: cannot be written: {error.strerror or error}") from error
     if failed:
         raise click.exceptions.Exit(1)

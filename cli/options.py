@@ -11,6 +11,7 @@ import click
 
 from ..models.model_folder import DEFAULT_WEIGHTS, WEIGHTS_VARIABLE
 from ..outputs import KINDS
+from ..readers.spacing import HIGHEST_MM, LOWEST_MM
 
 
 def shape(value: str) -> tuple[int, int]:
@@ -40,6 +41,16 @@ def positive(value: str) -> float:
     return number
 
 
+def pixel_spacing(value: str) -> float:
+    """Parse a pixel spacing in mm that a radiograph can have."""
+    number = positive(value)
+    if not LOWEST_MM <= number <= HIGHEST_MM:
+        raise click.BadParameter(
+            f"{value!r}: give a pixel spacing of {LOWEST_MM:g} to {HIGHEST_MM:g} mm"
+        )
+    return number
+
+
 def kinds(value: str) -> tuple[str, ...]:
     """Parse a list of output kinds: ``labels,overlay`` is (``labels``, ``overlay``)."""
     words = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
@@ -53,14 +64,23 @@ def listed(inputs: Iterable[str]) -> list[str]:
     names: list[str] = []
     for name in inputs:
         if name == "-":
-            # Read bytes where possible: file names need not be valid text.
-            lines = map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin))
-            names += [line.rstrip("\r\n") for line in lines if line.strip()]
+            names += [line.rstrip("\r\n") for line in _input_lines() if line.strip()]
         else:
             names.append(name)
     if not names:
         raise click.UsageError("standard input names no files")
     return names
+
+
+def _input_lines() -> list[str]:
+    if sys.stdin is None:
+        raise click.UsageError("standard input is closed; give the names as arguments")
+    try:
+        # Read bytes where possible: file names need not be valid text.
+        return list(map(os.fsdecode, getattr(sys.stdin, "buffer", sys.stdin)))
+    except OSError as error:
+        reason = error.strerror or error
+        raise click.UsageError(f"standard input: cannot be read: {reason}") from error
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:

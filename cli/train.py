@@ -16,7 +16,7 @@ from ..training.config import PHANTOM_POOL, TRAINING_CONFIGS
 from ..training.run_record import RECORD_FILE
 from . import console
 from .console import Bar
-from .options import positive, shard
+from .options import pixel_spacing, positive, shard
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -125,7 +125,7 @@ def _read_fold(
 )
 @click.option(
     "--spacing",
-    type=positive,
+    type=pixel_spacing,
     metavar="MM",
     help="Pixel spacing of the masks in mm, for distances.",
 )

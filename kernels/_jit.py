@@ -1,27 +1,21 @@
 """Compilation of kernels: machine code is cached per user, and the GIL is released."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numba
-import platformdirs
+
+from ._cache import KernelCache
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function with numba, at its first call per argument type.
 
-    Machine code is cached under ``NUMBA_CACHE_DIR`` if set, else in the user's cache directory.
-    numba's default, next to the source, fails where site-packages is read-only, and another
-    installation that shares the folder could load it. Where no cache can be written, each process
+    ``cache_folder`` says where machine code is cached. Where that is impossible, each process
     compiles the kernel again.
     """
-    default = platformdirs.user_cache_dir("xray-seg", appauthor=False)
-    before = numba.config.CACHE_DIR
-    # numba reads this when it creates the dispatcher; restored for other users of numba.
-    numba.config.CACHE_DIR = before or default
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # "cannot cache function": no directory is writable
-        return numba.njit(nogil=True)(function)
-    finally:
-        numba.config.CACHE_DIR = before
+    compiled = numba.njit(nogil=True)(function)
+    with suppress(OSError):  # no folder can be used, or the source lies in an archive
+        compiled._cache = KernelCache(function)
+    return compiled

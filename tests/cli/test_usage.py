@@ -162,9 +162,27 @@ def test_unknown_or_contradictory_engine_options_are_wrong_usage(xrayseg, option
     assert xrayseg("batch", "radiograph.png", "-o", "masks", *options)[0] == 2
 
 
-@pytest.mark.parametrize("value", ["nan", "inf"])
-def test_a_spacing_is_a_finite_number(xrayseg, value):
-    assert xrayseg("batch", "radiograph.png", "-o", "masks", "--spacing", value)[0] == 2
+@pytest.mark.parametrize("value", ["nan", "inf", "1e308", "0", "-1", "0.0009", "50.1", "x"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("batch", "radiograph.png", "-o", "masks"),
+        ("measure", "radiograph.png"),
+        ("train", "--images", ".", "--masks", ".", "-o", "run"),
+        ("evaluate", "--images", ".", "--masks", "."),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_spacing_is_one_that_a_radiograph_can_have(xrayseg, command, value):
+    status, out, err = xrayseg(*command, "--spacing", value)
+    assert (status, out) == (2, "")
+    assert "Invalid value for '--spacing'" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("value", ["0.001", "50"])
+def test_the_least_and_the_most_spacing_are_accepted(xrayseg, value):
+    assert "--spacing" not in xrayseg("measure", "nothing.png", "--spacing", value)[2]
 
 
 def test_the_weights_of_the_environment_are_used(xrayseg, monkeypatch):

@@ -35,7 +35,7 @@ def save_outputs(
     scheme = RIGHT_LEFT_LABELS if sides else ORGAN_LABELS
     encoders = make_encoders(kinds, suffix=suffix, scheme=scheme, show_ratio=lines)
     encoded = encode_all(encoders, key, segmentation.masks)
-    write_files(folder, encoded.files, {}, adopt=True)
+    write_files(folder, key, encoded.files, {}, adopt=True)
     return Written([folder / file.name for file in encoded.files], encoded.notes)
 
 

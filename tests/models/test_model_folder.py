@@ -177,6 +177,47 @@ def test_a_card_with_an_invalid_list_of_files_is_refused(folder, files):
         load_model(folder)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ["a", "list"]},
+        {"name": 7},
+        {"size": 1e400},
+        {"size": True},
+        {"size": 10**9},
+        {"files": {"one.bin": 7}},
+        {"labels": []},
+        {"network": ["inverted-net"]},
+        {"split": []},
+        {"split": {"train": 7}},
+        {"split": {"test": [["case"]]}},
+        {"trained_before": "case"},
+        {"trained_before": [None]},
+    ],
+    ids=str,
+)
+def test_a_card_with_an_entry_of_another_type_is_refused(folder, changes):
+    change_card(folder, **changes)
+    with pytest.raises(WeightsError, match=r"card\.json: is not a model card \("):
+        load_model(folder)
+
+
+def test_a_deeply_nested_card_is_refused(folder):
+    (folder / CARD_FILE).write_text('{"name":' * 10**5)
+    with pytest.raises(WeightsError, match="nested too deeply"):
+        load_model(folder)
+
+
+def test_variables_that_cannot_be_read_are_refused(folder):
+    variables = folder / "saved_model" / "variables"
+    variables.mkdir(parents=True)
+    for name in ("variables.index", "variables.data-00000-of-00001"):
+        (variables / name).write_bytes(b"no variables")
+    write_card(folder, {"name": "own", "size": 64})
+    with pytest.raises(WeightsError, match="cannot be read as variables"):
+        read_variables(load_model(folder))
+
+
 def test_weights_of_other_labels_are_refused(folder):
     change_card(folder, labels={**LABELS, "spine": 4})
     with pytest.raises(WeightsError, match="is for labels"):

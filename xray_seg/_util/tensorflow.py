@@ -6,8 +6,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
+from typing import IO
 
 
 def tensorflow() -> ModuleType:
@@ -42,18 +43,20 @@ def stderr_held_back() -> Iterator[None]:
     """Keep what native libraries write to file descriptor 2; show it if the block fails."""
     try:
         sys.stderr.flush()
+        memory: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
         kept = os.dup(2)
-    except (OSError, ValueError, AttributeError):  # no standard error to hold back
+    except (OSError, ValueError, AttributeError):  # no standard error, or nowhere to hold it
         yield
         return
-    with tempfile.TemporaryFile() as held:
+    with memory as held:
         os.dup2(held.fileno(), 2)
         try:
             yield
         except BaseException:
             os.dup2(kept, 2)
             held.seek(0)
-            os.write(2, held.read())
+            with suppress(OSError):
+                os.write(2, held.read())
             raise
         finally:
             os.dup2(kept, 2)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 
 from .._util.folder_lock import HIDDEN, is_output_folder
 from .._util.remote import InputPath, RemoteFile, is_url, list_remote_files
-from ..outputs import FOLDERS, MERGED_FILES
+from ..outputs import FOLDERS
 from .options import Shard
+from .run_files import is_run_file
 
-#: Files that a run leaves in its output folder beside FOLDERS.
-_RUN_FILES = re.compile(
-    rf"(results|run|report|distrusted|{'|'.join(MERGED_FILES)})(-\d+-of-\d+)?\.(csv|json|parquet|html)|part-[-\w]+\.parquet"
-)
 #: Files of operating systems and tools that are never radiographs.
 _SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "DICOMDIR")
 #: Bytes of a key's last part, so that ``.clavicles.tif`` and the like still fit into the 255 bytes
@@ -52,7 +49,9 @@ class Input:
         return Input(self.path, f"{self.key.rstrip('/')}/~{digest}/", problem)
 
 
-def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
+def find_inputs(
+    names: Iterable[str], out: Path | None = None, *, fold: Callable[[str], str] = str
+) -> list[Input]:
     """Expand files, folders (at any depth) and glob patterns into inputs, in the order given.
 
     Within a folder or pattern the order is alphabetical. Every file is listed, whatever it holds,
@@ -65,13 +64,15 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> list[Input]:
         names: paths, patterns, or URLs of object stores (``s3://bucket/folder``), for which fsspec
             and its package for that kind of store are needed.
         out: the output folder of this run, which is skipped as well.
+        fold: maps names to one that the output folder takes for the same, see ``name_folding``.
 
     Returns:
         Each file once, under a unique key. Where two files differ in suffix alone, their keys keep
-        it; where their keys are still the same, the second file has a problem. A name that does
+        it; where their keys are still the same, or the output folder takes them for the same, the
+        second file has a problem. A name that does
         not exist and a folder without files are listed with a problem.
     """
-    return _assign_unique_keys(find_files(names, out, skip_outputs=True))
+    return _assign_unique_keys(find_files(names, out, skip_outputs=True), fold)
 
 
 def find_files(
@@ -183,7 +184,7 @@ def _is_wanted(name: str) -> bool:
 def _is_run_output(relative: PurePath) -> bool:
     """Whether a batch run writes a file or folder at this path of its output folder."""
     in_folder_of_outputs = relative.parts[:1] and relative.parts[0] in FOLDERS
-    return bool(in_folder_of_outputs or _RUN_FILES.fullmatch(str(relative)))
+    return bool(in_folder_of_outputs or is_run_file(str(relative)))
 
 
 def _walk(
@@ -218,7 +219,7 @@ def _walk(
         )
         if here == folder and has_outputs:  # radiographs and outputs share the folder
             folders[:] = [below for below in folders if not _is_run_output(Path(below))]
-            files = [name for name in files if not _RUN_FILES.fullmatch(name)]  # noqa: PLW2901
+            files = [name for name in files if not is_run_file(name)]  # noqa: PLW2901
         for name in folders:
             path = here / name
             if path.suffix.lower() in _IMAGE_SUFFIXES:
@@ -280,23 +281,21 @@ def _truncate_name(key: PurePath) -> PurePath:
     return key.with_name(f"{kept}-{digest}")
 
 
-def _assign_unique_keys(found: list[Input]) -> list[Input]:
+def _assign_unique_keys(found: list[Input], fold: Callable[[str], str]) -> list[Input]:
     """Give each input a key of its own, and a problem to those whose outputs would clash."""
-    counts: dict[str, int] = {}
-    for item in found:
-        counts[item.key] = counts.get(item.key, 0) + 1
+    counts = Counter(fold(item.key) for item in found)
     taken: dict[str, InputPath] = {}
     unique: list[Input] = []
     for item in found:
         key, problem = item.key, item.problem
-        if counts[key] > 1 and problem is None:
+        if counts[fold(key)] > 1 and problem is None:
             key = _truncate_name(Path(key + item.path.suffix)).as_posix()
-        if problem is None and key in taken:
+        if problem is None and fold(key) in taken:
             problem = (
-                f"{item.path}: its masks would be named like those of {taken[key]}; "
+                f"{item.path}: its masks would be named like those of {taken[fold(key)]}; "
                 "give the folder that holds both, or another --out"
             )
         if problem is None:
-            taken[key] = item.path
+            taken[fold(key)] = item.path
         unique.append(Input(item.path, key, problem))
     return [item if item.problem is None else item.as_problem(item.problem) for item in unique]

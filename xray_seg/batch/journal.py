@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_type_hints
+
+from .._util.json_types import check_fields, parse_object
 
 #: Version of the records' form; raised when a field changes its meaning.
 SCHEMA_VERSION = 1
@@ -103,7 +105,7 @@ class Record:
             ValueError: it is damaged, tampered with, or of a later version.
         """
         try:
-            facts = json.loads(line)
+            facts = parse_object(line)
             version = facts.pop("schema_version", 0)
             if version > SCHEMA_VERSION:
                 raise ValueError(f"schema {version} is later than {SCHEMA_VERSION}")
@@ -113,34 +115,22 @@ class Record:
             _check_types(record)
             if record.last_good is not None:
                 _check_types(Record(**record.last_good))
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError) as error:
             raise ValueError(f"not a record: {error!r}") from error
         return record
 
 
+#: Types of a record's fields.
+_TYPES = get_type_hints(Record)
+_CELLS = (str, int, float, bool, type(None))
+
+
 def _check_types(record: Record) -> None:
     """Raise ValueError for values of other types than a record has."""
-    cells = (str, int, float, bool, type(None))
-    sound = (
-        isinstance(record.key, str)
-        and isinstance(record.fingerprint, str)
-        and isinstance(record.row, dict)
-        and isinstance(record.row.get("input"), str)
-        and isinstance(record.row.get("status"), str)
-        and all(isinstance(value, cells) for value in record.row.values())
-        and isinstance(record.outputs, list)
-        and all(isinstance(name, str) for name in record.outputs)
-        and all(_is_text_to(each, str) for each in (record.hashes, record.earlier))
-        and _is_text_to(record.sizes, int)
-    )
-    if not sound:
-        raise ValueError("not a record: values of other types")
-
-
-def _is_text_to(value: object, kind: type) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(of, kind) for name, of in value.items()
-    )
+    check_fields(vars(record), _TYPES)
+    check_fields(record.row, {"input": str, "status": str})
+    if not all(isinstance(value, _CELLS) for value in record.row.values()):
+        raise ValueError("not a record: a cell of its row is no text or number")
 
 
 class Journal:

@@ -16,6 +16,7 @@ from typing import Any
 from .._util.csv_cells import csv_cell
 from .._util.files import atomic_path, file_sha256, sync_filesystem
 from .._util.folder_lock import HIDDEN
+from .._util.json_types import check_fields
 from .._util.paths import resolve_inside
 from ..errors import OutputError
 from .journal import Journal
@@ -23,9 +24,11 @@ from .options import BatchOptions, Shard, output_settings
 from .output_folder import journal_path, open_output_folder, refuse_foreign_folder
 from .report.fragment import fragment_path
 from .results.run_outputs import Entry, write_run_outputs
-from .run_record import RunRecord, notes_on
+from .run_record import COUNTS, RunRecord, notes_on
 
 _RUN_FILE = re.compile(r"run-(\d+)-of-(\d+)\.json")
+#: Settings that the record of a shard must have.
+_NEEDED = dict.fromkeys(("save", "sides", "output_format", "keep_ids", "report"), Any)
 
 Cells = list[str]
 
@@ -133,8 +136,11 @@ def _load(folder: Path, index: int, count: int, path: Path) -> _FinishedShard:
         with results.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             header, *rows = csv.reader(file)
         header.index("input"), header.index("status")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{path}: cannot be merged ({error!r}); run its shard again") from error
+        if any(len(row) != len(header) for row in rows):
+            raise ValueError(f"{results.name} has rows of other lengths than its header")
+        check_fields(record.settings, _NEEDED)
+    except (OSError, ValueError, csv.Error) as error:
+        raise OutputError(f"{path}: cannot be merged ({error}); run its shard again") from error
     return _FinishedShard(folder, shard, record, header, rows)
 
 
@@ -278,7 +284,7 @@ def _merged_record(
         started=min(record.started for record in records),
         finished=max(record.finished for record in records),
         engine={**first.engine, "device": devices, "build": builds},
-        counts={key: sum(record.counts[key] for record in records) for key in first.counts},
+        counts={key: sum(record.counts[key] for record in records) for key in COUNTS},
         interrupted=bool(missing),
         seconds=round(sum(record.seconds for record in records), 3),
         engine_seconds=round(sum(record.engine_seconds for record in records), 3),

@@ -11,14 +11,7 @@ from ..errors import OutputError
 from ..outputs import FOLDERS
 from .journal import Journal
 from .options import BatchOptions
-
-#: Names and suffixes of the files that a run writes into its output folder.
-_RUN_FILES = (
-    *((name, ".csv") for name in ("results", "distrusted", "chexmask")),
-    *((name, ".json") for name in ("run", "coco")),
-    ("results", ".parquet"),
-    ("report", ".html"),
-)
+from .run_files import run_file_names
 
 
 def journal_path(out: Path, run_suffix: str) -> Path:
@@ -39,8 +32,7 @@ def refuse_foreign_folder(out: Path, run_suffix: str, options: BatchOptions) -> 
     """
     if options.adopt or is_output_folder(out):
         return
-    names = [f"{name}{run_suffix}{end}" for name, end in _RUN_FILES]
-    taken = [out / name for name in names if (out / name).exists()]
+    taken = [out / name for name in run_file_names(run_suffix) if (out / name).exists()]
     for folder in [out / name for name in FOLDERS]:
         if folder.is_dir() and any(folder.iterdir()):
             taken.append(folder)

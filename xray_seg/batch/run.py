@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._util.files import file_sha256, sync_filesystem
+from .._util.folder_lock import HIDDEN
+from .._util.name_folding import name_folding
 from .._util.processor import Processor, this_processor
 from .._util.remote import is_url
 from ..errors import OutputError
@@ -69,15 +71,13 @@ def run_batch(
     _check(options)
     with nullcontext(executor) if executor else local_executor(options.processes) as chosen:
         segmenter = segmenter or _default_segmenter()
-        found = shard_inputs(find_inputs(map(str, inputs), out), shard)
-        suffix = shard.suffix if shard else ""
-        return _run(found, out, suffix, segmenter, options, chosen, on_progress)
+        return _run(inputs, out, shard, segmenter, options, chosen, on_progress)
 
 
 def _run(
-    found: list[Input],
+    inputs: Iterable[str | PathLike[str]],
     out: Path,
-    suffix: str,
+    shard: Shard | None,
     segmenter: Segmenter,
     options: BatchOptions,
     executor: Executor,
@@ -85,9 +85,12 @@ def _run(
 ) -> Summary:
     """Segment the inputs into an output folder that nobody else writes to meanwhile."""
     started = datetime.now(UTC)
+    suffix = shard.suffix if shard else ""
     try:
         refuse_foreign_folder(out, suffix, options)
         with open_output_folder(out, suffix) as journal:
+            fold = name_folding(out / HIDDEN)
+            found = shard_inputs(find_inputs(map(str, inputs), out, fold=fold), shard)
             found = found if options.overwrite else _refuse_replacing(found, journal)
             job = BatchJob.of(found, out, segmenter, options)
             ledger = Ledger(job, journal, on_progress=on_progress)

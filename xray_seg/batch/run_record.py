@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from .._util.environment import engine_build, versions
 from .._util.files import write_text
+from .._util.json_types import check_fields, parse_object
 from .._util.processor import Processor
 from ..models.engines import is_deterministic
 from .fingerprint import OUTPUT_REVISION
@@ -20,6 +21,22 @@ from .processors import from_json, mixture, to_json
 
 #: Version of the form of run.json; raised when a field changes its meaning.
 SCHEMA_VERSION = 1
+#: Counts of inputs in each record.
+COUNTS = ("inputs", "done", "kept", "failed")
+#: Fields that records of earlier versions, or of runs that were not merged, lack.
+_OPTIONAL = ("processors", "notes", "shards", "output_revision", "schema_version")
+#: Fields of a processor that are texts.
+_TEXTS = ("model", "machine", "instruction_set", "c_library")
+#: Settings that a merge reads; a record holds them as JSON does.
+_SETTINGS = {
+    "save": list[str],
+    "sides": bool,
+    "output_format": str,
+    "keep_ids": bool,
+    "report": bool,
+    "parquet": bool,
+    "min_quality": float | None,
+}
 
 
 @dataclass(frozen=True)
@@ -103,22 +120,21 @@ class RunRecord:
             OSError: it cannot be read.
             ValueError: it is damaged, lacks fields, or is of a later version.
         """
-        facts: Any = json.loads(path.read_text("utf-8"))
-        if not isinstance(facts, dict):
-            raise ValueError("is not a run's record")
-        known = {each.name for each in fields(cls)}
-        optional = {"processors", "notes", "shards", "output_revision", "schema_version"}
-        missing = [name for name in sorted(known - optional) if name not in facts]
-        if missing:
-            raise ValueError(f"lacks {', '.join(missing)}")
+        facts = parse_object(path.read_bytes())
+        types = get_type_hints(cls) | {"processors": list[dict[str, Any]], "notes": list[str]}
+        optional = {name: types.pop(name) for name in _OPTIONAL}
+        check_fields(facts, types, optional)
+        check_fields(facts["counts"], dict.fromkeys(COUNTS, int))
+        check_fields(facts["engine"], {"device": str}, {"build": str})
+        check_fields(facts["settings"], {}, _SETTINGS)
+        for processor in facts.get("processors", ()):
+            check_fields(processor, {**dict.fromkeys(_TEXTS, str), "features": list[str]})
         if facts.get("schema_version", 0) > SCHEMA_VERSION:
             raise ValueError(f"was written by a later version (schema {facts['schema_version']})")
-        for name in ("weights", "engine", "settings", "counts", "versions", "files"):
-            if not isinstance(facts[name], dict):
-                raise ValueError(f"{name} is not an object")
         facts = {"output_revision": 0, "schema_version": 0, **facts}
         facts["processors"] = tuple(from_json(facts.get("processors", ())))
-        return cls(**{name: value for name, value in facts.items() if name in known})
+        facts["notes"] = tuple(facts.get("notes", ()))
+        return cls(**{each.name: facts[each.name] for each in fields(cls) if each.name in facts})
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all.

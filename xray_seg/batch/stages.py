@@ -176,7 +176,7 @@ def finish(job: BatchJob, prepared: Prepared, outcome: Grids | Failure) -> Resul
             files = {file.name: file.data for file in encoded.files}
             _save_picture(job, task.item.key, result.masks)
             return Result(Record(task.item.key, task.fingerprint, row, names), files)
-        hashes = write_files(job.out, encoded.files, task.owned, adopt=options.adopt)
+        hashes = write_files(job.out, task.item.key, encoded.files, task.owned, adopt=options.adopt)
         _save_picture(job, task.item.key, result.masks)
         sizes = {file.name: len(file.data) for file in encoded.files}
         record = Record(task.item.key, task.fingerprint, row, names, hashes, sizes=sizes)

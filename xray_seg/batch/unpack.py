@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import write_bytes
+from .._util.folder_lock import lock_output_folder
 from .._util.paths import resolve_inside
 from ..errors import OutputError
+from ..outputs import FOLDERS
 from .results.columns import COLUMNS
 from .results.csv_table import write_csv
-from .results.parquet_sink import Parts, find_parts, match_part
+from .results.parquet_sink import Parts, find_parts, match_part, part_columns
 
 
 def unpack(sources: Sequence[Path], out: Path) -> list[dict[str, Any]]:
@@ -25,7 +27,8 @@ def unpack(sources: Sequence[Path], out: Path) -> list[dict[str, Any]]:
         The rows of results.csv, in the order of the run's inputs.
 
     Raises:
-        OutputError: there are no parts, one is damaged, or a file cannot be written.
+        OutputError: there are no parts, one is damaged, another run writes to ``out``, or a file
+            cannot be written.
     """
     parts = [
         part
@@ -34,22 +37,21 @@ def unpack(sources: Sequence[Path], out: Path) -> list[dict[str, Any]]:
     ]
     if not parts:
         raise OutputError(f"{', '.join(map(str, sources))}: no part-*.parquet")
-    rows: list[tuple[tuple[int, int], dict[str, Any]]] = []
+    columns = {path: part_columns(path) for path, _ in parts}
+    newest = {key: path for path, _ in parts for (key,) in _cells(path, ["key"])}
     try:
-        newest = {key: path for path, _ in parts for (key,) in _cells(path, ["key"])}
-        for path, match in parts:
-            names = ["key", "place", "label_map", "others", *_columns(path)]
-            for key, place, label_map, others, *cells in _cells(path, names):
-                if newest[key] != path:
-                    continue  # replaced by a later part; a killed run did not drop it
-                row = dict(zip(names[4:], cells, strict=True))
-                rows.append(((place, int(match[2] or 0)), row))
-                _write_file(out, row["labels"], label_map)
-                for each in others:
-                    _write_file(out, each["path"], each["content"])
-        rows.sort(key=lambda pair: pair[0])
-        out.mkdir(parents=True, exist_ok=True)
-        write_csv(out / "results.csv", (row for _, row in rows))
+        # The lock's folder marks the files as outputs, which later batches do not read.
+        with lock_output_folder(out, "", FOLDERS):
+            rows: list[tuple[tuple[int, int], dict[str, Any]]] = []
+            for path, match in parts:
+                for cells in _rows(path, columns[path]):
+                    if newest[cells["key"]] != path:
+                        continue  # replaced by a later part; a killed run did not drop it
+                    _write_files(out, cells)
+                    place = (cells["place"] or 0, int(match[2] or 0))
+                    rows.append((place, {name: cells[name] for name in COLUMNS if name in cells}))
+            rows.sort(key=lambda pair: pair[0])
+            write_csv(out / "results.csv", (row for _, row in rows))
     except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     return [row for _, row in rows]
@@ -62,11 +64,9 @@ def _one_part(path: Path) -> Parts:
     return [(path.absolute(), match)]
 
 
-def _columns(path: Path) -> list[str]:
-    import pyarrow.parquet as pq
-
-    there = pq.read_schema(path).names
-    return [name for name in COLUMNS if name in there]
+def _rows(path: Path, names: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a part as dicts, a few at a time in memory."""
+    return (dict(zip(names, cells, strict=True)) for cells in _cells(path, names))
 
 
 def _cells(path: Path, names: list[str]) -> Iterator[tuple[Any, ...]]:
@@ -79,8 +79,16 @@ def _cells(path: Path, names: list[str]) -> Iterator[tuple[Any, ...]]:
             for batch in file.iter_batches(batch_size=64, columns=names):
                 table = batch.to_pydict()
                 yield from zip(*(table[name] for name in names), strict=True)
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise OutputError(f"{path}: cannot be read: {error}") from error
+
+
+def _write_files(out: Path, cells: dict[str, Any]) -> None:
+    """Write the files that a row holds."""
+    _write_file(out, cells["labels"], cells["label_map"])
+    for each in cells["others"] or ():
+        if each is not None:
+            _write_file(out, each["path"], each["content"])
 
 
 def _write_file(out: Path, name: str | None, content: bytes | None) -> None:

@@ -16,7 +16,7 @@ from .._util.paths import resolve_inside
 from ..errors import OutputError
 from ..outputs import FOLDERS
 from .journal import Journal
-from .run_record import RunRecord
+from .run_record import COUNTS, RunRecord
 
 
 @dataclass
@@ -67,24 +67,33 @@ def _check_run(path: Path) -> Iterator[str]:
     """What is wrong with a run's record and the files that it names."""
     try:
         record = RunRecord.read(path)
-        reached = sum(record.counts[name] for name in ("done", "kept", "failed"))
-        total = record.counts["inputs"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        yield f"{path}: is not a run's record ({error!r})"
+    except (OSError, ValueError) as error:
+        yield f"{path}: is not a run's record ({error})"
         return
+    reached = sum(record.counts[name] for name in COUNTS[1:])
+    total = record.counts["inputs"]
     if record.interrupted or reached != total:
         yield f"{path}: the run was stopped after {reached} of {total} inputs; run it again"
     for name, sha256 in record.files.items():
-        yield from _check_file(path.parent / name, {sha256})
-        yield from _check_rows(path.parent / name, total)
+        try:
+            file = resolve_inside(path.parent, name)
+        except OutputError as error:
+            yield str(error)
+            continue
+        yield from _check_file(file, {sha256})
+        yield from _check_rows(file, total)
 
 
 def _check_rows(path: Path, total: int) -> Iterator[str]:
     """Check that results.csv has a row per input."""
     if not path.match("results*.csv") or not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = sum(1 for _ in csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = sum(1 for _ in csv.DictReader(file))
+    except (OSError, csv.Error) as error:
+        yield f"{path}: cannot be read as a table: {error}"
+        return
     if rows != total:
         yield f"{path}: {rows} rows for {total} inputs"
 

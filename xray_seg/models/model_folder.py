@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.files import file_sha256, write_text
+from .._util.json_types import check_fields, parse_object
 from .._util.tensorflow import tensorflow
 from ..errors import WeightsError
 from ..labels import BACKGROUND, ORGANS
@@ -27,6 +28,13 @@ LITERT_FILE = "dynamic_int8.tflite"
 
 #: Attribute of the SavedModel's root module that holds the network's variables, as a list.
 VARIABLES_ATTRIBUTE = "held"
+
+#: Types of the entries of a card; others are shown, but not used.
+_REQUIRED = {"name": str, "size": int, "labels": dict[str, int], "files": dict[str, str]}
+_OPTIONAL = {"network": str | None, "split": dict, "trained_before": list[str]}
+PARTS = ("train", "validation", "test")
+#: Side of the largest grid, in pixels: finer than radiographs are.
+_LARGEST = 16384
 
 #: Name of the weights used by default.
 DEFAULT_WEIGHTS = "inverted-net-256"
@@ -101,16 +109,16 @@ def load_model(name: str | os.PathLike[str] | None = None) -> Model:
 def _read_card(path: Path) -> dict[str, Any]:
     """Read and validate a model card; raise WeightsError if it is invalid."""
     try:
-        card: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        size, labels = int(card["size"]), card["labels"]
-        card["name"], card["files"].items()
-        if size < 1:
-            raise ValueError(f"size {size}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: is not a model card ({error!r}); restore it") from error
-    if labels != _labels():
+        card = parse_object(path.read_bytes())
+        check_fields(card, _REQUIRED, _OPTIONAL)
+        check_fields(card.get("split", {}), {}, dict.fromkeys(PARTS, list[str]))
+        if not 1 <= card["size"] <= _LARGEST:
+            raise ValueError(f"size is {card['size']}, not 1 to {_LARGEST}")
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: is not a model card ({error}); restore it") from error
+    if card["labels"] != _labels():
         raise WeightsError(
-            f"{path}: is for labels {labels}, not for {_labels()}; use other weights"
+            f"{path}: is for labels {card['labels']}, not for {_labels()}; use other weights"
         )
     return card
 
@@ -139,13 +147,23 @@ def read_variables(model: Model) -> list[npt.NDArray[Any]]:
 
     Returns:
         float32 arrays, in the order of ``network.weights_of``.
+
+    Raises:
+        WeightsError: they cannot be read.
     """
     tf = tensorflow()
     checkpoint = model.folder / SAVED_MODEL_FOLDER / "variables" / "variables"
-    reader = tf.train.load_checkpoint(str(checkpoint))
     prefix = f"{VARIABLES_ATTRIBUTE}/"
-    names = [name for name in reader.get_variable_to_shape_map() if name.startswith(prefix)]
-    values = (reader.get_tensor(name) for name in sorted(names, key=lambda n: int(n.split("/")[1])))
+    try:
+        reader = tf.train.load_checkpoint(str(checkpoint))
+        names = [name for name in reader.get_variable_to_shape_map() if name.startswith(prefix)]
+        names.sort(key=lambda name: int(name.split("/")[1]))
+        values = [reader.get_tensor(name) for name in names]
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(
+            f"{checkpoint}: cannot be read as variables ({reason}); use other weights"
+        ) from error
     # Older exports, such as inverted-net-128, also hold the random states of dropout, as integers.
     return [value for value in values if value.dtype == np.float32]
 

@@ -44,8 +44,8 @@ _FOLDERS = {
 KINDS = tuple(_FOLDERS)
 #: Their folders within the output folder.
 FOLDERS = tuple(_FOLDERS.values())
-#: Names, without suffix, of the files that combine the outputs of all images of a run.
-MERGED_FILES = ("coco", "chexmask")
+#: Names and suffixes of the files that combine the outputs of all images of a run.
+MERGED_FILES = {"coco": ".json", "chexmask": ".csv"}
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._util import tensorflow
 from .._util.files import atomic_path
+from ..errors import TrainingError
+from ..labels import CLASSES
 from .build import loss_function
 from .config import TrainingConfig
 from .run_record import (
@@ -23,6 +25,7 @@ from .run_record import (
 if TYPE_CHECKING:
     import keras
 
+_RESTORE = "restore it, or start a new run in another --out"
 _ADVICE = "the last whole epoch is kept: free some space and continue with --resume"
 
 
@@ -70,25 +73,44 @@ def save_model(model: keras.Model, path: Path) -> None:
 
 
 def load_checkpoint(folder: Path, config: TrainingConfig) -> keras.Model:
-    """Load the compiled network, with its optimizer's state, after the last complete epoch."""
+    """Load the compiled network, with its optimizer's state, after the last complete epoch.
+
+    Raises:
+        TrainingError: the file is no checkpoint of such a network.
+    """
     loss = loss_function(config)
-    saving = tensorflow.keras().saving
     path = folder / CHECKPOINT_FILE
-    return saving.load_model(path, custom_objects={loss.__name__: loss}, safe_mode=True)
+    model = _load(path, custom_objects={loss.__name__: loss})
+    grid = (None, config.size, config.size)
+    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if shapes != ((*grid, 1), (*grid, CLASSES)) or getattr(model, "optimizer", None) is None:
+        raise TrainingError(f"{path}: is no checkpoint of the configured network; {_RESTORE}")
+    return model
 
 
 def load_best(folder: Path) -> keras.Model:
     """Load the network, not compiled, after the epoch of the best validation accuracy."""
-    return _load(folder / BEST_FILE)
+    return _load(folder / BEST_FILE, compile=False)
 
 
 def load_weights(folder: Path) -> keras.Model:
     """Load the trained network of a finished run, not compiled."""
-    return _load(folder / WEIGHTS_FILE)
+    return _load(folder / WEIGHTS_FILE, compile=False)
 
 
-def _load(path: Path) -> keras.Model:
-    return tensorflow.keras().saving.load_model(path, compile=False, safe_mode=True)
+def _load(path: Path, **options: Any) -> keras.Model:
+    """Load a Keras file without running code in it.
+
+    Raises:
+        TrainingError: it cannot be loaded.
+    """
+    try:
+        return tensorflow.keras().saving.load_model(path, safe_mode=True, **options)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise TrainingError(
+            f"{path}: cannot be loaded ({type(error).__name__}: {reason}); {_RESTORE}"
+        ) from error
 
 
 def _log_scalars(folder: Path, row: EpochRow) -> None:

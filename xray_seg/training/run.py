@@ -171,7 +171,7 @@ def _resumed_precision(config: TrainingConfig, run: Path) -> TrainingConfig:
     """Replace precision ``auto`` by that of the run to resume, maybe of another machine."""
     if config.precision != "auto" or not (run / RECORD_FILE).exists():
         return config
-    return replace(config, precision=read_record(run)["recipe"]["precision"])
+    return replace(config, precision=read_record(run)["recipe"].get("precision", "auto"))
 
 
 def _split(cases: list[Case], config: TrainingConfig, fold: tuple[int, int] | None) -> Split:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .._util.files import atomic_path, file_sha256, write_text
+from .._util.json_types import check_fields, parse_object
 from ..errors import TrainingError
 from .hosts import SINGLE_HOST, Hosts, check_same, run_on_first
 
@@ -131,25 +132,35 @@ def read_record(folder: str | Path) -> dict[str, Any]:
     """Read the ``run.json`` of a run folder.
 
     Raises:
-        TrainingError: the file is missing, unreadable or not a JSON object.
+        TrainingError: the file is missing, unreadable or not the record of a run.
     """
     path = Path(folder) / RECORD_FILE
     try:
-        record = json.loads(path.read_text("utf-8"))
+        record = parse_object(path.read_bytes())
+        check_fields(record, {"recipe": dict}, {"held_out_but_trained_before": list[str]})
+        check_fields(record["recipe"], {}, {"precision": str})
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: is not a run's record ({error}); start a new run") from error
-    if not isinstance(record, dict):
-        raise TrainingError(f"{path}: is not a run's record; start a new run")
     return record
 
 
 def read_history(folder: str | Path) -> list[EpochRow]:
-    """Read the ``history.csv`` of a run folder: a row per epoch, empty without the file."""
+    """Read the ``history.csv`` of a run folder: a row per epoch, empty without the file.
+
+    Raises:
+        TrainingError: the file is no table of numbers with an epoch and its accuracy in each row.
+    """
     path = Path(folder) / HISTORY_FILE
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{key: float(of) for key, of in row.items()} for row in csv.DictReader(file)]
+        for row in rows:
+            check_fields(row, {"epoch": float, "val_accuracy": float})
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise TrainingError(f"{path}: is no history ({error}); start a new run") from error
+    return rows
 
 
 def write_history(folder: Path, rows: list[EpochRow]) -> None:

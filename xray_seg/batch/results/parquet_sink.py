@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._util.files import write_bytes
+from ...errors import OutputError
 from ..journal import Journal, Record
 from .columns import COLUMNS
 from .parquet import arrow_cell, require_parquet, result_fields
@@ -133,24 +134,51 @@ def match_part(path: Path) -> re.Match[str] | None:
     return _NAME.fullmatch(path.name)
 
 
-def _is_part(path: Path) -> bool:
-    """Whether a file has the columns of a part; a file of somebody else's stays as it is."""
+def part_columns(path: Path) -> list[str]:
+    """Names of the columns that a file has of those of a part.
+
+    Raises:
+        OutputError: the file is no Parquet file, lacks columns that each part has, or has them
+            with other types.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return set(_OWN_COLUMNS) <= set(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError):
+        found = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise OutputError(f"{path}: cannot be read: {error}") from error
+    known = [field for field in _part_fields() if found.names.count(field.name) == 1]
+    lacking = {*_OWN_COLUMNS, "labels"} - {field.name for field in known}
+    others = [field.name for field in known if found.field(field.name).type != field.type]
+    if lacking or others:
+        what = f"lacks {', '.join(sorted(lacking))}" if lacking else f"other types: {others}"
+        raise OutputError(f"{path}: cannot be read as a part of a batch: {what}; leave it out")
+    return [field.name for field in known]
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file has the columns of a part; a file of somebody else's stays as it is."""
+    try:
+        return bool(part_columns(path))
+    except OutputError:
         return False
 
 
-def _table(rows: list[dict[str, Any]]) -> Any:
+def _part_fields() -> list[Any]:
+    """Arrow fields of a part."""
     import pyarrow as pa
 
     fields = [pa.field("key", pa.string()), pa.field("place", pa.int64())]
     fields += result_fields(COLUMNS)
     file = pa.struct([("path", pa.string()), ("content", pa.binary())])
-    fields += [pa.field("label_map", pa.binary()), pa.field("others", pa.list_(file))]
+    return [*fields, pa.field("label_map", pa.binary()), pa.field("others", pa.list_(file))]
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    import pyarrow as pa
+
+    fields = _part_fields()
     cells = {each.name: [arrow_cell(row.get(each.name)) for row in rows] for each in fields}
     return pa.table(cells, schema=pa.schema(fields))
 
