@@ -26,7 +26,8 @@ _FORMATS = {"tiff": ".tif", "png": ".png"}
 _BATCH_OPTIONS = (
     *("save", "spacing", "inverted", "sides", "lines", "keep_ids", "output_format"),
     *("overwrite", "batch_size", "workers", "processes", "stall_timeout", "verify", "max_pixels"),
-    *("parquet", "min_quality", "adopt"),
+    *("parquet", "min_quality", "adopt", "orientation", "field_of_view"),
+    *("include_all", "include_doubtful"),
 )
 #: Options that decide how the network is run.
 _ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
@@ -123,6 +124,33 @@ _ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
     help="Take the polarity from each file, or estimate it from the image (the default).",
 )
 @click.option(
+    "--orientation",
+    type=click.Choice(["auto", "as-stored"]),
+    default="auto",
+    show_default=True,
+    help="Turn images upright, as the file says or as a second look finds, or take them as they "
+    "are stored.",
+)
+@click.option(
+    "--field-of-view",
+    type=click.Choice(["auto", "full"]),
+    default="auto",
+    show_default=True,
+    help="Leave out black, white or grey borders, or take the full image.",
+)
+@click.option(
+    "--include-all",
+    is_flag=True,
+    help="Also segment DICOM files whose header says that they are no frontal chest radiographs, "
+    "instead of skipping them.",
+)
+@click.option(
+    "--include-doubtful",
+    is_flag=True,
+    help="Write all kinds of output for images with doubtful masks, too. By default they have no "
+    "DICOM SEG, COCO or CheXmask output.",
+)
+@click.option(
     "--lines",
     is_flag=True,
     help="Draw the lines and the value of the cardiothoracic ratio on overlays.",
@@ -194,7 +222,11 @@ def command(**options: Any) -> None:
     also write coco.json, and chexmask writes chexmask.csv, each for all images; docs/outputs.md
     describes every kind of output. `xrayseg verify OUT` checks the outputs later.
 
-    Exit status: 0 all done, 1 some failed (each named with its reason), 2 wrong usage,
+    A DICOM file whose header says that it shows something else is skipped. Where the predicted
+    quality is low, a second look tries other polarities and orientations. What it still doubts has
+    the status doubtful.
+
+    Exit status: 0 all done or skipped, 1 some failed (each named with its reason), 2 wrong usage,
     130 interrupted.
     """
     from ..batch.options import BatchOptions, Shard

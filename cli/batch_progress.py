@@ -53,7 +53,10 @@ class BatchProgress:
             return
         if self.as_json:
             self._print_json({"event": "image", "key": record.key, **record.row})
-        if not record.done:
+        if record.is_skipped:
+            if not self.quiet:
+                console.warning(f"skipped {record.row['error']}")
+        elif not record.done:
             console.failure(record.row["error"])
         elif not self.quiet and (warnings := _warnings_and_notes(record.row)):
             console.warning(f"{record.row['input']}: {warnings}")
@@ -82,19 +85,33 @@ class BatchProgress:
         Raises:
             OutputError: events were lost since standard output cannot be written.
         """
+        from ..batch.options import COUNTS
         from . import console
 
-        counts = {name: summary.counts[name] for name in ("done", "kept", "failed")}
+        counts = {name: summary.counts[name] for name in COUNTS}
         if self.as_json:
             facts = {"total": summary.total, **counts, "interrupted": summary.interrupted}
+            facts["doubtful"] = summary.doubtful
             if summary.distrusted is not None:
                 facts["distrusted"] = summary.distrusted
             self._print_json({"event": "summary", "out": str(out), **facts})
         elif not self.quiet:
             rate = f"{summary.done / max(summary.seconds, 1e-9):.1f}"
-            columns = ["inputs", "done", "kept from before", "failed", "seconds", "images/s"]
+            columns = [
+                "inputs",
+                "done",
+                "kept from before",
+                "failed",
+                "skipped",
+                "seconds",
+                "images/s",
+            ]
             cells = [summary.total, *counts.values(), f"{summary.seconds:.1f}", rate]
             console.table("", columns, [[str(cell) for cell in cells]])
+            if summary.doubtful:
+                console.say(
+                    f"{summary.doubtful} with doubtful masks: status doubtful in results.csv"
+                )
             if summary.distrusted:
                 console.say(
                     f"{summary.distrusted} to distrust, lowest predicted Dice first: "

@@ -2,7 +2,8 @@
 
 XraySegError
 ├── ReadError         a file cannot be read as a radiograph or mask
-│   └── NotARadiograph    it holds something else; listed with what it is
+│   ├── NotARadiograph       it holds something else; listed with what it is
+│   └── NotAChestRadiograph  its header says that it is another kind of image
 ├── DatasetError      images and masks for training or evaluation do not fit together
 ├── TrainingError     a training run cannot go on
 ├── WeightsError      weights are missing, altered or of another kind
@@ -24,6 +25,10 @@ class ReadError(XraySegError):
 
 class NotARadiograph(ReadError):
     """A file holds something that is no image format known here."""
+
+
+class NotAChestRadiograph(ReadError):
+    """A file's header says that it holds another image than a frontal chest radiograph."""
 
 
 class DatasetError(XraySegError):

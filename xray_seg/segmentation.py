@@ -13,17 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from .analysis.measurements import Measurements
-from .analysis.quality import Quality
+from .analysis.quality import NOT_A_CHEST, Quality
 from .errors import OutputError
 from .labels import ORGAN_LABELS, RIGHT_LEFT_LABELS
 from .models.model_folder import Model
 from .outputs.mask_set import MaskSet
-from .postprocessing.restore import restore
+from .postprocessing.restore import restore_stored
+from .preprocessing.corrections import AS_STATED, Presentation
 from .preprocessing.preprocessor import ModelInput
-from .radiograph import Radiograph
+from .radiograph import UPRIGHT, Radiograph
 
 if TYPE_CHECKING:
     from .kernels import Runs
+
+
+#: Predicted quality below which masks are doubtful.
+DOUBTFUL = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +36,14 @@ class Segmentation:
     """The masks of one radiograph.
 
     Attributes:
-        radiograph: the radiograph, with ``inverted`` decided.
-        labels: (H, W) uint8 at the radiograph's own resolution: 0 background, 1 clavicles,
-            2 heart, 3 lungs.
-        probabilities: (h, w, 4) float32 on the part of the network's grid that it covers.
+        radiograph: the radiograph, with polarity, orientation and field of view decided.
+        labels: (H, W) uint8 at the resolution and in the geometry of the stored image:
+            0 background, 1 clavicles, 2 heart, 3 lungs.
+        probabilities: (h, w, 4) float32 on the part of the network's grid that the radiograph's
+            field of view covers, turned as the image is stored.
         model: the weights used, where known.
         runs: the runs of ``labels``, where they are known already.
+        presentation: how polarity, orientation and field of view were decided.
     """
 
     radiograph: Radiograph
@@ -44,6 +51,7 @@ class Segmentation:
     probabilities: npt.NDArray[np.float32]
     model: Model | None = None
     runs: Runs | None = field(default=None, repr=False)
+    presentation: Presentation = AS_STATED
 
     @classmethod
     def from_probabilities(
@@ -53,14 +61,16 @@ class Segmentation:
         model: Model | None = None,
     ) -> Segmentation:
         """The segmentation that (S, S, 4) float32 probabilities of a model input stand for."""
-        inside = model_input.box.crop(probabilities)
-        labels, runs = restore(inside, model_input.radiograph.shape)
-        return cls(model_input.radiograph, labels, inside, model, runs)
+        labels, runs = restore_stored(model_input, probabilities)
+        radiograph, inside = model_input.radiograph, model_input.box.crop(probabilities)
+        stored = (radiograph.orientation or UPRIGHT).stored(inside)
+        return cls(radiograph, labels, stored, model, runs, model_input.presentation)
 
     @cached_property
     def masks(self) -> MaskSet:
         """The masks as output formats take them."""
-        return MaskSet(self.radiograph, self.labels, self.probabilities, self.model, self.runs)
+        known = self.labels, self.probabilities, self.model, self.runs, self.presentation
+        return MaskSet(self.radiograph, *known)
 
     @property
     def measurements(self) -> Measurements:
@@ -72,10 +82,17 @@ class Segmentation:
         """Predicted Dice and warnings, without a reference."""
         return self.masks.quality
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the masks are so poor, by their predicted quality, that none should be used."""
+        quality = self.quality
+        is_poor = quality.score is not None and quality.score < DOUBTFUL
+        return is_poor or NOT_A_CHEST in quality.warnings
+
     def overlay(
         self, longest: int | None = None, *, measurements: bool = False
     ) -> npt.NDArray[np.uint8]:
-        """(h, w, 3) uint8 picture of the radiograph under its coloured organs.
+        """(h, w, 3) uint8 picture of the radiograph, upright, under its coloured organs.
 
         Args:
             longest: its longer side in pixels at most; None for the usual one.
@@ -84,8 +101,9 @@ class Segmentation:
         from .outputs.grey import render_grey
         from .outputs.overlay import render_overlay
 
-        grey = render_grey(self.radiograph, longest) if longest else self.masks.grey
-        return render_overlay(grey, self.labels, self.measurements if measurements else None)
+        masks = self.masks.upright
+        grey = render_grey(masks.radiograph, longest) if longest else masks.grey
+        return render_overlay(grey, masks.labels, masks.measurements if measurements else None)
 
     def save(self, path: str | PathLike[str], *, sides: bool = False) -> None:
         """Write the masks to one file, in the format of its suffix.
@@ -144,7 +162,7 @@ class Segmentation:
         if not isinstance(other, Segmentation):
             return NotImplemented
         one, two = self.radiograph, other.radiograph
-        facts = ("inverted", "spacing", "source", "format", "notes")
+        facts = ("inverted", "spacing", "source", "format", "notes", "orientation", "field_of_view")
         return (
             all(getattr(one, fact) == getattr(two, fact) for fact in facts)
             and self.model == other.model
@@ -159,5 +177,5 @@ class Segmentation:
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: what was computed from them is computed again after unpickling."""
-        names = ("radiograph", "labels", "probabilities", "model", "runs")
+        names = ("radiograph", "labels", "probabilities", "model", "runs", "presentation")
         return {name: self.__dict__[name] for name in names}

@@ -11,8 +11,10 @@ import numpy as np
 from .errors import XraySegError
 from .models.engines import Engine, is_deterministic, open_engine
 from .models.model_folder import Model, load_model
+from .preprocessing.corrections import ALL, Corrections
 from .preprocessing.preprocessor import ModelInput, Preprocessor
 from .readers.sources import Source, as_radiograph
+from .second_look import Prediction, look_again
 from .segmentation import Segmentation
 
 
@@ -31,6 +33,7 @@ class Segmenter:
         threads: CPU threads of the engine; None for all cores.
         deterministic: whether label maps must not depend on the instruction sets of the processor;
             several times slower. An Engine is used as it is.
+        corrections: what is corrected of stored images: polarity, orientation, field of view.
 
     Raises:
         WeightsError: there are no such weights, or they were altered.
@@ -46,7 +49,9 @@ class Segmenter:
         device: str = "auto",
         threads: int | None = None,
         deterministic: bool = False,
+        corrections: Corrections = ALL,
     ) -> None:
+        self.corrections = corrections
         self.model: Model = weights if isinstance(weights, Model) else load_model(weights)
         self.engine: Engine = (
             open_engine(
@@ -100,7 +105,7 @@ class Segmenter:
         """
         if errors not in ("raise", "return"):
             raise ValueError(f"errors must be 'raise' or 'return', not {errors!r}")
-        preprocess = Preprocessor(self.engine.size)
+        preprocess = Preprocessor(self.engine.size, self.corrections)
         results: list[Any] = []
         waiting: list[tuple[int, ModelInput]] = []
         for source in radiographs:
@@ -121,8 +126,15 @@ class Segmenter:
         if not waiting:
             return
         probabilities = self.engine.predict(np.stack([each.grid for _, each in waiting]))
-        for (place, model_input), own in zip(waiting, probabilities, strict=True):
-            results[place] = Segmentation.from_probabilities(model_input, own, self.model)
+        first = [
+            Prediction(shown, own) for (_, shown), own in zip(waiting, probabilities, strict=True)
+        ]
+        for (place, _), each in zip(
+            waiting, look_again(self.engine, first, self.model), strict=True
+        ):
+            results[place] = Segmentation.from_probabilities(
+                each.model_input, each.probabilities, self.model
+            )
         waiting.clear()
 
     def __repr__(self) -> str:

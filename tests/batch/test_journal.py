@@ -18,6 +18,7 @@ from xray_seg.batch.journal import Journal, Record
 from xray_seg.batch.results.columns import COLUMNS, done_row, failed_row
 from xray_seg.batch.results.csv_table import write_csv
 from xray_seg.radiograph import Radiograph
+from xray_seg.segmentation import Segmentation
 
 # What a POSIX file name can hold, bytes that are no UTF-8 included.
 _FILE_NAMES = st.binary(min_size=1, max_size=20).filter(lambda b: b"\0" not in b).map(os.fsdecode)
@@ -114,24 +115,36 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path, name):
     assert row["input"] == "'" + name
 
 
+def _result(radiograph, measures):
+    """A segmentation with known measurements and quality."""
+    nothing = np.zeros((2, 2, 4), np.float32)
+    result = Segmentation(radiograph, np.zeros(radiograph.shape, np.uint8), nothing)
+    result.masks.__dict__.update(measurements=measures, quality=DOUBTED)
+    return result
+
+
 def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
     radiograph = Radiograph(np.zeros((3, 5), np.uint8), inverted=False, format="PNG")
     areas = {"clavicles_area_px": 1, "heart_area_px": 2, "lungs_area_px": 3}
     unknown = Measurements(areas, {"heart_width_px": "why"})
     write_csv(
         tmp_path / "results.csv",
-        [done_row(Path("x.png"), "labels/x.tif", radiograph, unknown, DOUBTED)],
+        [done_row(Path("x.png"), "labels/x.tif", _result(radiograph, unknown))],
     )
     (row,) = _read_csv(tmp_path / "results.csv")
     assert tuple(row) == COLUMNS
     assert {key: cell for key, cell in row.items() if cell} == {
         "input": "x.png",
-        "status": "ok",
+        "status": "doubtful",
         "labels": "labels/x.tif",
         "format": "PNG",
         "height_px": "3",
         "width_px": "5",
         "inverted": "false",
+        "polarity": "stated",
+        "rotation_deg": "0",
+        "mirrored": "false",
+        "orientation": "assumed",
         "quality": "0.3",
         "heart_predicted_dice": "0.6",
         "warnings": "empty heart; image may be rotated",
@@ -153,7 +166,7 @@ def test_a_row_holds_spacing_polarity_and_measurements(tmp_path):
             "cardiothoracic_ratio": 4 / 7,
         }
     )
-    write_csv(tmp_path / "results.csv", [done_row(Path("x"), "", radiograph, measures, DOUBTED)])
+    write_csv(tmp_path / "results.csv", [done_row(Path("x"), "", _result(radiograph, measures))])
     (row,) = _read_csv(tmp_path / "results.csv")
     assert (row["row_spacing_mm"], row["column_spacing_mm"]) == ("0.2", "0.1")
     assert row["inverted"] == "true"

@@ -122,7 +122,8 @@ def test_json_lines_describe_each_input_and_the_summary(radiographs, xrayseg):
         name: row["status"] for name, row in rows.items()
     }
     assert {image["key"] for image in images} == {"a", "b", "c", "bad"}
-    numbers = {"total": 4, "done": 3, "kept": 0, "failed": 1, "interrupted": False}
+    numbers = {"total": 4, "done": 3, "kept": 0, "failed": 1, "skipped": 0, "doubtful": 0}
+    numbers["interrupted"] = False
     assert summary == {"event": "summary", "out": "masks", **numbers}
     assert "radiographs/bad.png" in err
 

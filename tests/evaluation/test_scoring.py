@@ -6,6 +6,7 @@ import pytest
 from helpers.tiny import write_cases
 from xray_seg.data.cases import read_truth
 from xray_seg.evaluation.scoring import evaluate
+from xray_seg.preprocessing.corrections import NONE
 from xray_seg.segmenter import Segmenter
 
 
@@ -32,7 +33,8 @@ class Oracle:
 def oracle(cases, **options):
     """A segmenter without a model, around the engine above."""
     segmenter = object.__new__(Segmenter)
-    segmenter.engine = Oracle(cases, **options)
+    segmenter.engine, segmenter.model = Oracle(cases, **options), None
+    segmenter.corrections = NONE
     return segmenter
 
 

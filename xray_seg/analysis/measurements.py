@@ -1,12 +1,13 @@
 """Measure a label map: areas, widths, heights, boxes, grey levels, cardiothoracic ratio.
 
 Right and left are the patient's. Columns (x) and rows (y) are counted from 0 at the top left pixel
-of the image. Lengths in mm and areas in cm2 are in the image plane: the projection enlarges organs
-that are nearer to the X-ray tube.
+of the stored image. Lengths in mm and areas in cm2 are in the image plane: the projection enlarges
+organs that are nearer to the X-ray tube.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from ..kernels import Runs
 
 Value = int | float | None
+#: (x, y) of a pixel.
+Point = tuple[int, int]
 
 _MM2_PER_CM2 = 100
 _SPACING_UNKNOWN = "the spacing is not known"
@@ -112,6 +115,28 @@ class Measurements:
     def thorax_line(self) -> Line | None:
         """The line of the thorax's width; its ends may lie in different rows."""
         return self._line("thorax")
+
+    def relocated(self, move: Callable[[Point], Point]) -> Measurements:
+        """The same measurements with other positions, for instance those of the stored image.
+
+        Args:
+            move: from the (x, y) of a pixel to its new (x, y).
+        """
+        values = dict(self.values)
+        for line in ("heart", "thorax"):
+            for end in ("right", "left"):
+                x, y = (column_name(line, f"{end}_{axis}_px") for axis in "xy")
+                if values[x] is not None:
+                    values[x], values[y] = move((int(values[x] or 0), int(values[y] or 0)))
+        for structure in _STRUCTURES:
+            names = [column_name(structure.name, corner) for corner in _BOX]
+            if values[names[0]] is not None:
+                x0, y0, x1, y1 = (int(values[name] or 0) for name in names)
+                ends = move((x0, y0)), move((x1 - 1, y1 - 1))
+                columns, rows = zip(*ends, strict=True)
+                box = min(columns), min(rows), max(columns) + 1, max(rows) + 1
+                values.update(zip(names, box, strict=True))
+        return replace(self, values=values)
 
     def _line(self, name: str) -> Line | None:
         ends: list[Any] = [self[column_name(name, end)] for end in _ENDS]

@@ -49,8 +49,13 @@ class Record:
 
     @property
     def done(self) -> bool:
-        """Whether its outputs are in place."""
-        return bool(self.row["status"] == "ok")
+        """Whether it has masks, in place; they may be doubtful."""
+        return self.row["status"] in ("ok", "doubtful")
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it was left out because its file says that it is no chest radiograph."""
+        return bool(self.row["status"] == "skipped")
 
     @property
     def files(self) -> list[str]:
@@ -64,8 +69,8 @@ class Record:
 
     @property
     def newest_good(self) -> Record | None:
-        """This record, or the one before the input failed; None where it never had masks."""
-        if self.done:
+        """This record, or the one before the input failed; None where it always failed."""
+        if self.done or self.is_skipped:
             return self
         return None if self.last_good is None else Record(**self.last_good)
 
@@ -77,9 +82,9 @@ class Record:
         if before is None:
             return self
         earlier = {name: of for name, of in before.owned.items() if name not in self.outputs}
-        good = None if self.done else before.newest_good
+        good = None if self.done or self.is_skipped else before.newest_good
         last_good = None if good is None else asdict(replace(good, last_good=None))
-        row = self.row if good is None else {**self.row, "notes": OUTDATED}
+        row = {**self.row, "notes": OUTDATED} if good and good.outputs else self.row
         return replace(self, row=row, earlier=earlier, last_good=last_good)
 
     def is_intact(self, out: Path) -> bool:

@@ -119,8 +119,10 @@ class Ledger:
         return good if good.is_intact(self._job.out) else None
 
     def _count(self, record: Record, *, kept: bool) -> None:
-        self.summary.kept += kept
+        self.summary.skipped += record.is_skipped
+        self.summary.kept += record.done and kept
         self.summary.done += record.done and not kept
-        self.summary.failed += not record.done
+        self.summary.failed += not (record.done or record.is_skipped)
+        self.summary.doubtful += record.row["status"] == "doubtful"
         self.summary.seconds = time.perf_counter() - self._started
         self._on_progress(self.summary, record)

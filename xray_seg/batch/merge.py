@@ -20,11 +20,11 @@ from .._util.json_types import check_fields
 from .._util.paths import resolve_inside
 from ..errors import OutputError
 from .journal import Journal
-from .options import BatchOptions, Shard, output_settings
+from .options import COUNTS, BatchOptions, Shard, output_settings
 from .output_folder import journal_path, open_output_folder, refuse_foreign_folder
 from .report.fragment import fragment_path
 from .results.run_outputs import Entry, write_run_outputs
-from .run_record import COUNTS, RunRecord, notes_on
+from .run_record import RunRecord, notes_on
 
 _RUN_FILE = re.compile(r"run-(\d+)-of-(\d+)\.json")
 #: Settings that the record of a shard must have.
@@ -284,7 +284,10 @@ def _merged_record(
         started=min(record.started for record in records),
         finished=max(record.finished for record in records),
         engine={**first.engine, "device": devices, "build": builds},
-        counts={key: sum(record.counts[key] for record in records) for key in COUNTS},
+        counts={
+            key: sum(record.counts.get(key, 0) for record in records)
+            for key in ("inputs", *COUNTS)
+        },
         interrupted=bool(missing),
         seconds=round(sum(record.seconds for record in records), 3),
         engine_seconds=round(sum(record.engine_seconds for record in records), 3),

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..labels import ORGAN_LABELS, RIGHT_LEFT_LABELS, LabelScheme
 from ..outputs import Encoder, make_encoders
+from ..preprocessing.corrections import Corrections
 from ..readers import MAX_PIXELS, RawLayout
 
 #: Default limit of seconds for one step of one image. 100 million pixels are read in less than 20.
@@ -30,6 +31,12 @@ class BatchOptions:
             the file's.
         inverted: polarity of every input, instead of what its file states; None to use the
             file's, or the image's looks.
+        orientation: ``auto`` turns images upright as the file says or as a second look finds;
+            ``as-stored`` takes them as they are.
+        field_of_view: ``auto`` leaves constant borders out; ``full`` takes the whole image.
+        include_all: segment also files whose header says that they are no frontal chest
+            radiographs, instead of skipping them.
+        include_doubtful: write all kinds of output for radiographs whose masks are doubtful, too.
         sides: whether outputs tell right and left apart.
         output_format: ``folder`` for a file per output, ``parquet`` for rows of few files.
         lines: whether overlays show the cardiothoracic ratio.
@@ -58,6 +65,10 @@ class BatchOptions:
     raw: RawLayout | None = None
     spacing: float | None = None
     inverted: bool | None = None
+    orientation: str = "auto"
+    field_of_view: str = "auto"
+    include_all: bool = False
+    include_doubtful: bool = False
     sides: bool = False
     output_format: str = "folder"
     lines: bool = False
@@ -78,6 +89,15 @@ class BatchOptions:
     def scheme(self) -> LabelScheme:
         """The labels of the outputs."""
         return RIGHT_LEFT_LABELS if self.sides else ORGAN_LABELS
+
+    @property
+    def corrections(self) -> Corrections:
+        """What may be corrected of stored images."""
+        return Corrections(
+            polarity=self.inverted is None,
+            orientation=self.orientation == "auto",
+            field_of_view=self.field_of_view == "auto",
+        )
 
     @property
     def encoders(self) -> dict[str, Encoder]:
@@ -123,6 +143,10 @@ class Shard:
         return f"-{self.index}-of-{self.count}"
 
 
+#: Counts of a batch that add up to its inputs.
+COUNTS = ("done", "kept", "failed", "skipped")
+
+
 @dataclass
 class Summary:
     """Counts and times of a batch.
@@ -132,6 +156,8 @@ class Summary:
         done: inputs segmented in this run.
         kept: inputs segmented by an earlier run with the same input, model and options.
         failed: inputs without masks.
+        skipped: inputs left out because their files say that they are no chest radiographs.
+        doubtful: radiographs of this and earlier runs whose masks are doubtful.
         seconds: wall-clock time of the run.
         engine_seconds: time in the engine.
         interrupted: whether it was stopped before its end.
@@ -142,6 +168,8 @@ class Summary:
     done: int = 0
     kept: int = 0
     failed: int = 0
+    skipped: int = 0
+    doubtful: int = 0
     seconds: float = 0.0
     engine_seconds: float = 0.0
     interrupted: bool = False
@@ -149,11 +177,11 @@ class Summary:
 
     @property
     def processed(self) -> int:
-        """Inputs that are done, kept or failed."""
-        return self.done + self.kept + self.failed
+        """Inputs that are done, kept, failed or skipped."""
+        return self.done + self.kept + self.failed + self.skipped
 
     @property
     def counts(self) -> dict[str, int]:
         """The counts as run.json has them."""
         counts = asdict(self)
-        return {"inputs": self.total, **{key: counts[key] for key in ("done", "kept", "failed")}}
+        return {"inputs": self.total, **{key: counts[key] for key in COUNTS}}

@@ -22,7 +22,7 @@ from .processors import from_json, mixture, to_json
 #: Version of the form of run.json; raised when a field changes its meaning.
 SCHEMA_VERSION = 1
 #: Counts of inputs in each record.
-COUNTS = ("inputs", "done", "kept", "failed")
+_REQUIRED_COUNTS = ("inputs", "done", "kept", "failed")
 #: Fields that records of earlier versions, or of runs that were not merged, lack.
 _OPTIONAL = ("processors", "notes", "shards", "output_revision", "schema_version")
 #: Fields of a processor that are texts.
@@ -124,7 +124,7 @@ class RunRecord:
         types = get_type_hints(cls) | {"processors": list[dict[str, Any]], "notes": list[str]}
         optional = {name: types.pop(name) for name in _OPTIONAL}
         check_fields(facts, types, optional)
-        check_fields(facts["counts"], dict.fromkeys(COUNTS, int))
+        check_fields(facts["counts"], dict.fromkeys(_REQUIRED_COUNTS, int), {"skipped": int})
         check_fields(facts["engine"], {"device": str}, {"build": str})
         check_fields(facts["settings"], {}, _SETTINGS)
         for processor in facts.get("processors", ()):

@@ -7,6 +7,7 @@ input: it becomes a record that says what is wrong.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.remote import readable_source
-from ..errors import XraySegError
+from ..errors import NotAChestRadiograph, XraySegError
 from ..models.engines import Engine
-from ..outputs import MaskSet, encode_all
+from ..models.model_folder import Model
+from ..outputs import FINDINGS, Encoded, MaskSet, encode_all
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
 from ..radiograph import Radiograph
 from ..readers import read, read_ids
 from ..readers.limits import Budget
+from ..second_look import Prediction, look_again
 from ..segmentation import Segmentation
 from .inputs import Input
 from .job import BatchJob
@@ -53,9 +56,10 @@ class Task:
     fingerprint: str
     owned: dict[str, str] = field(default_factory=dict)
 
-    def failed(self, error: str) -> Result:
-        """The result where the input could not be segmented."""
-        return Result(Record(self.item.key, self.fingerprint, failed_row(self.item.path, error)))
+    def failed(self, error: str, *, status: str = "failed") -> Result:
+        """The result where the input could not be segmented, or was skipped."""
+        row = failed_row(self.item.path, error, status=status)
+        return Result(Record(self.item.key, self.fingerprint, row))
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,19 @@ class Prepared:
         model_input: the radiograph on the grid; None where it could not be read.
         error: why it could not be read, or empty.
         ids: DICOM identifiers for results.csv, where they are asked for.
+        is_skipped: whether ``error`` says why it is left out on purpose.
     """
 
     task: Task
     model_input: ModelInput | None = None
     error: str = ""
     ids: dict[str, str] = field(default_factory=dict)
+    is_skipped: bool = False
 
     @property
     def failure(self) -> Result:
-        """The result of an input that could not be read."""
-        return self.task.failed(self.error)
+        """The result of an input that could not be read, or was skipped."""
+        return self.task.failed(self.error, status="skipped" if self.is_skipped else "failed")
 
 
 @dataclass(frozen=True)
@@ -118,11 +124,18 @@ def load(item: Input, options: BatchOptions) -> Radiograph:
     """Read an input as the options say.
 
     Raises:
+        NotAChestRadiograph: its file says that it is something else; not with ``include_all``.
         ReadError: it cannot be read as a radiograph.
     """
     source = readable_source(item.path, max_length=Budget(options.max_pixels).max_length)
     name = str(item.path)
-    radiograph = read(source, raw=options.raw, name=name, max_pixels=options.max_pixels)
+    radiograph = read(
+        source,
+        raw=options.raw,
+        name=name,
+        max_pixels=options.max_pixels,
+        chest_only=not options.include_all,
+    )
     if options.spacing is not None:
         radiograph = replace(radiograph, spacing=(options.spacing, options.spacing))
     if options.inverted is not None:
@@ -138,24 +151,47 @@ def prepare(job: BatchJob, task: Task) -> Prepared:
         ids = {}
         if options.keep_ids and isinstance(item.path, Path):
             ids = read_ids(item.path, max_pixels=options.max_pixels)
-        return Prepared(task, Preprocessor(job.size)(radiograph), ids=ids)
+        model_input = Preprocessor(job.size, options.corrections)(radiograph)
+        return Prepared(task, model_input, ids=ids)
+    except NotAChestRadiograph as reason:
+        return Prepared(task, error=str(reason), is_skipped=True)
     except Exception as error:  # noqa: BLE001 - one bad file must not end a batch of thousands
         return Prepared(task, error=_describe(item, error, named=True))
 
 
-def predict(engine: Engine, grids: list[Grids]) -> list[Grids | Failure]:
-    """Predict a batch of (S, S) grids; where it fails, the images are tried one by one."""
-    if not grids:
+def predict(
+    engine: Engine, inputs: Sequence[ModelInput], model: Model
+) -> list[Prediction | Failure]:
+    """Predict a batch, and look at doubtful radiographs again.
+
+    Where the engine fails on the batch, the radiographs are tried one by one.
+    """
+    outcomes: list[Prediction | Failure] = [
+        outcome if isinstance(outcome, Failure) else Prediction(shown, outcome)
+        for shown, outcome in zip(inputs, _predict_grids(engine, inputs), strict=True)
+    ]
+    places = [place for place, each in enumerate(outcomes) if isinstance(each, Prediction)]
+    first = [each for each in outcomes if isinstance(each, Prediction)]
+    try:
+        for place, prediction in zip(places, look_again(engine, first, model), strict=True):
+            outcomes[place] = prediction
+    except Exception:  # noqa: BLE001 - engines raise what they like; the first look stands
+        return outcomes
+    return outcomes
+
+
+def _predict_grids(engine: Engine, inputs: Sequence[ModelInput]) -> list[Grids | Failure]:
+    if not inputs:
         return []
     try:
-        return list(engine.predict(np.stack(grids)))
+        return list(engine.predict(np.stack([each.grid for each in inputs])))
     except Exception as error:  # noqa: BLE001 - engines raise what they like
-        if len(grids) == 1:
+        if len(inputs) == 1:
             return [Failure(f"the engine failed: {type(error).__name__}: {error}")]
-        return [outcome for grid in grids for outcome in predict(engine, [grid])]
+        return [outcome for each in inputs for outcome in _predict_grids(engine, [each])]
 
 
-def finish(job: BatchJob, prepared: Prepared, outcome: Grids | Failure) -> Result:
+def finish(job: BatchJob, prepared: Prepared, outcome: Prediction | Failure) -> Result:
     """Restore, measure and encode the masks of a radiograph, and write them to the output folder.
 
     With Parquet output, nothing is written: the result carries the files.
@@ -164,14 +200,13 @@ def finish(job: BatchJob, prepared: Prepared, outcome: Grids | Failure) -> Resul
     try:
         if isinstance(outcome, Failure):
             raise XraySegError(outcome.reason)
-        if prepared.model_input is None:
-            raise XraySegError(prepared.error)
-        result = Segmentation.from_probabilities(prepared.model_input, outcome, job.model)
-        encoded = encode_all(options.encoders, task.item.key, result.masks)
+        result = Segmentation.from_probabilities(
+            outcome.model_input, outcome.probabilities, job.model
+        )
+        encoded = _encode(options, task.item.key, result)
         names = [file.name for file in encoded.files]
         labels = next((name for name in names if name.startswith("labels/")), "")
-        known = result.radiograph, result.measurements, result.quality
-        row = done_row(task.item.path, labels, *known, encoded.notes) | prepared.ids
+        row = done_row(task.item.path, labels, result, encoded.notes) | prepared.ids
         if options.output_format == "parquet":
             files = {file.name: file.data for file in encoded.files}
             _save_picture(job, task.item.key, result.masks)
@@ -183,6 +218,20 @@ def finish(job: BatchJob, prepared: Prepared, outcome: Grids | Failure) -> Resul
         return Result(record)
     except Exception as error:  # noqa: BLE001 - as above
         return task.failed(_describe(task.item, error))
+
+
+def _encode(options: BatchOptions, key: str, result: Segmentation) -> Encoded:
+    """Encode the outputs; doubtful masks get none that other programs take as findings."""
+    encoders = options.encoders
+    if result.is_doubtful and not options.include_doubtful:
+        withheld = [kind for kind in encoders if kind in FINDINGS]
+        encoders = {kind: each for kind, each in encoders.items() if kind not in FINDINGS}
+        notes = tuple(f"no {kind}: the masks are doubtful" for kind in withheld)
+        if not encoders:
+            return Encoded((), notes)
+        encoded = encode_all(encoders, key, result.masks)
+        return replace(encoded, notes=encoded.notes + notes)
+    return encode_all(encoders, key, result.masks)
 
 
 def _save_picture(job: BatchJob, key: str, masks: MaskSet) -> None:

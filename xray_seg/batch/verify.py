@@ -16,7 +16,8 @@ from .._util.paths import resolve_inside
 from ..errors import OutputError
 from ..outputs import FOLDERS
 from .journal import Journal
-from .run_record import COUNTS, RunRecord
+from .options import COUNTS
+from .run_record import RunRecord
 
 
 @dataclass
@@ -70,7 +71,7 @@ def _check_run(path: Path) -> Iterator[str]:
     except (OSError, ValueError) as error:
         yield f"{path}: is not a run's record ({error})"
         return
-    reached = sum(record.counts[name] for name in COUNTS[1:])
+    reached = sum(record.counts.get(name, 0) for name in COUNTS)
     total = record.counts["inputs"]
     if record.interrupted or reached != total:
         yield f"{path}: the run was stopped after {reached} of {total} inputs; run it again"
@@ -115,7 +116,7 @@ def _recorded(out: Path, journals: list[Path], found: Verification) -> dict[str,
                 if record.key not in seen:
                     seen.add(record.key)
                     found.images += record.done
-                    found.failed += not record.done
+                    found.failed += not (record.done or record.is_skipped)
                     found.earlier += len(record.earlier)
                     names = record.files
                 else:  # an older record of the input may name files that are replaced by now

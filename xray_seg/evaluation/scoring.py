@@ -11,9 +11,11 @@ import numpy.typing as npt
 from ..data.cases import Case, read_truth
 from ..labels import CLASSES, ORGANS
 from ..models.losses import soft_dice_cross_entropy
-from ..postprocessing.restore import restore
+from ..postprocessing.restore import restore_stored
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
+from ..radiograph import UPRIGHT
 from ..readers import read
+from ..second_look import Prediction, look_again
 from ..segmenter import Segmenter
 from .metrics import dice, jaccard, surface_distances
 
@@ -73,24 +75,20 @@ def evaluate(
         DatasetError: the masks of a case differ in size or are empty.
     """
     scores = []
-    preprocess = Preprocessor(segmenter.engine.size)
+    preprocess = Preprocessor(segmenter.engine.size, segmenter.corrections)
     for index, case in enumerate(cases):
         model_input = preprocess(read(case.image))
-        probabilities = segmenter.engine.predict(model_input.grid[None])[0]
-        scores.append(_score(case, model_input, probabilities, spacing))
+        first = Prediction(model_input, segmenter.engine.predict(model_input.grid[None])[0])
+        (prediction,) = look_again(segmenter.engine, [first], segmenter.model)
+        scores.append(_score(case, prediction, spacing))
         on_progress(index + 1)
     return scores
 
 
-def _score(
-    case: Case,
-    model_input: ModelInput,
-    probabilities: npt.NDArray[np.float32],
-    spacing: float | None,
-) -> CaseScores:
+def _score(case: Case, prediction: Prediction, spacing: float | None) -> CaseScores:
     truth = read_truth(case)
-    inside = model_input.box.crop(probabilities)
-    labels, _ = restore(inside, (truth.shape[0], truth.shape[1]))
+    model_input, probabilities = prediction.model_input, prediction.probabilities
+    labels, _ = restore_stored(model_input, probabilities, (truth.shape[0], truth.shape[1]))
     mask_spacing = _mask_spacing(model_input, truth.shape, spacing)
     return CaseScores(
         case.name,
@@ -137,6 +135,8 @@ def _loss(
     """Loss of (S, S, 4) probabilities against the class shares of (H, W) labels."""
     from ..kernels import area_fractions
 
-    box = model_input.box
-    target = area_fractions(truth, (box.height, box.width), CLASSES)
+    box, radiograph = model_input.box, model_input.radiograph
+    shown = radiograph.region.scaled(radiograph.shape, truth.shape).crop(truth)
+    upright = np.ascontiguousarray((radiograph.orientation or UPRIGHT).upright(shown))
+    target = area_fractions(upright, (box.height, box.width), CLASSES)
     return float(soft_dice_cross_entropy(target[None], box.crop(probabilities)[None], np))

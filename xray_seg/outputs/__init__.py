@@ -44,6 +44,8 @@ _FOLDERS = {
 KINDS = tuple(_FOLDERS)
 #: Their folders within the output folder.
 FOLDERS = tuple(_FOLDERS.values())
+#: Kinds that other programs take as findings; doubtful masks have none of them.
+FINDINGS = ("rle", "contours", "chexmask", "dicom-seg")
 #: Names and suffixes of the files that combine the outputs of all images of a run.
 MERGED_FILES = {"coco": ".json", "chexmask": ".csv"}
 

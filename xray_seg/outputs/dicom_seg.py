@@ -153,7 +153,7 @@ def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Pa
 
     model, labels = masks.model, masks.label_map(scheme)
     descriptions = [
-        _describe(number, each, model) for number, each in enumerate(scheme.structures, 1)
+        _describe(number, each, masks) for number, each in enumerate(scheme.structures, 1)
     ]
     planes = np.stack([labels == each.label for each in scheme.structures], axis=-1)
     date, time = _date_and_time(header, path)
@@ -188,7 +188,20 @@ def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Pa
     return seg
 
 
-def _describe(number: int, structure: Structure, model: Any) -> SegmentDescription:
+def _algorithm_facts(structure: Structure, masks: MaskSet) -> dict[str, str]:
+    """Parameters of the algorithm: the weights, how the image was shown, the predicted Dice."""
+    facts = {}
+    if masks.model:
+        facts["weights"] = f"{masks.model.name} sha256 {masks.model.sha256}"
+    if masks.presentation.notes:
+        facts["presentation"] = "; ".join(masks.presentation.notes)
+    predicted = masks.quality.predicted_dice.get(structure.organ.name)
+    if predicted is not None:
+        facts["predicted Dice"] = f"{predicted:.2f}"
+    return facts
+
+
+def _describe(number: int, structure: Structure, masks: MaskSet) -> SegmentDescription:
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription
@@ -199,7 +212,7 @@ def _describe(number: int, structure: Structure, model: Any) -> SegmentDescripti
         name="xray-seg",
         version=__version__,
         family=codes.cid7162.ArtificialIntelligence,
-        parameters={"weights": f"{model.name} sha256 {model.sha256}"} if model else None,
+        parameters=_algorithm_facts(structure, masks) or None,
     )
     description = SegmentDescription(
         number,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OutputError
-from ..labels import CLASSES, ORGAN_LABELS, LabelScheme
+from ..labels import BACKGROUND, CLASSES, ORGAN_LABELS, LabelScheme
 from .encoder import OutputFile
 from .mask_set import MaskSet
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: zlib compression level of PNG and probabilities: the fastest.
 _ZLIB_LEVEL = 1
 _MM_PER_CM = 10
+#: Probability 1 in a TIFF of probabilities.
+_CERTAIN = 65535
 
 LABEL_SUFFIXES = (".tif", ".tiff", ".png")
 
@@ -109,10 +111,12 @@ def encode_probabilities(masks: MaskSet) -> bytes:
 
     from ..kernels import upsample_plane
 
-    planes = np.empty((CLASSES, *masks.labels.shape), np.uint16)
+    planes = np.zeros((CLASSES, *masks.labels.shape), np.uint16)
+    planes[BACKGROUND] = _CERTAIN  # outside the field of view
+    region = masks.radiograph.region
     for label in range(CLASSES):
-        plane = upsample_plane(masks.probabilities[..., label], masks.labels.shape)
-        planes[label] = np.clip(plane * 65535 + 0.5, 0, 65535)
+        plane = upsample_plane(masks.probabilities[..., label], (region.height, region.width))
+        region.crop(planes[label])[:] = np.clip(plane * _CERTAIN + 0.5, 0, _CERTAIN)
     # zlib-ng is several times as fast as the compressor of tifffile.
     encode = imagecodecs.zlibng_encode if imagecodecs.ZLIBNG.available else imagecodecs.zlib_encode
     strips = (bytes(encode(plane, level=_ZLIB_LEVEL)) for plane in planes)

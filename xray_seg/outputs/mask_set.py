@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,24 @@ import numpy.typing as npt
 
 from ..analysis.measurements import Measurements, measure_sides
 from ..analysis.quality import Quality, estimate_quality
-from ..labels import LabelScheme
+from ..labels import RIGHT_LEFT_LABELS, LabelScheme
 from ..models.model_folder import Model
-from ..postprocessing.laterality import Sides, find_sides, sides_from_runs, split_sides
-from ..radiograph import Radiograph
+from ..postprocessing.laterality import (
+    Sides,
+    find_sides,
+    sides_from_runs,
+    split_sides,
+    with_stated_side,
+)
+from ..preprocessing.corrections import AS_STATED, Presentation
+from ..radiograph import UPRIGHT, Radiograph
 from .grey import OVERLAY_SIDE, render_grey
 
 if TYPE_CHECKING:
     from ..kernels import Runs
+
+
+_STATED_SIDES = {"R": "right", "L": "left"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +37,13 @@ class MaskSet:
     """The masks of one radiograph; derived values are computed on first use and kept.
 
     Attributes:
-        radiograph: the radiograph, with ``inverted`` decided.
-        labels: (H, W) uint8 label map with ORGAN_LABELS, at the radiograph's resolution.
-        probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers.
+        radiograph: the radiograph, with polarity, orientation and field of view decided.
+        labels: (H, W) uint8 label map with ORGAN_LABELS, in the geometry of the stored image.
+        probabilities: (h, w, 4) float32 on the part of the grid that the field of view covers,
+            turned as the image is stored.
         model: the model that predicted the masks, if known.
         known_runs: the runs of ``labels``, if they were computed before.
+        presentation: how polarity, orientation and field of view were decided.
     """
 
     radiograph: Radiograph
@@ -39,48 +51,82 @@ class MaskSet:
     probabilities: npt.NDArray[np.float32]
     model: Model | None = None
     known_runs: Runs | None = field(default=None, repr=False)
+    presentation: Presentation = AS_STATED
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle only the fields; derived values are computed again after unpickling."""
-        names = ("radiograph", "labels", "probabilities", "model", "known_runs")
+        names = ("radiograph", "labels", "probabilities", "model", "known_runs", "presentation")
         return {name: self.__dict__[name] for name in names}
 
     @cached_property
+    def upright(self) -> MaskSet:
+        """The same masks of the radiograph turned upright; this object if it is stored so."""
+        orientation = self.radiograph.orientation or UPRIGHT
+        if orientation.is_upright:
+            return self
+        labels, probabilities = (
+            np.ascontiguousarray(orientation.upright(each))
+            for each in (self.labels, self.probabilities)
+        )
+        return MaskSet(self.radiograph.upright(), labels, probabilities, self.model)
+
+    @cached_property
     def sides(self) -> Sides:
-        """The assignment of lungs and clavicles to right and left."""
-        return sides_from_runs(self.known_runs) if self.known_runs else find_sides(self.labels)
+        """The assignment of lungs and clavicles to right and left, of the upright masks."""
+        if self.upright is not self:
+            return self.upright.sides
+        known = self.known_runs
+        sides = sides_from_runs(known) if known else find_sides(self.labels)
+        stated = _STATED_SIDES.get(self.radiograph.laterality)
+        return with_stated_side(sides, stated) if stated else sides
 
     @cached_property
     def measurements(self) -> Measurements:
-        """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio."""
-        return measure_sides(
-            self.sides, spacing=self.radiograph.spacing, pixels=self.radiograph.pixels
-        )
+        """Widths, areas, heights, boxes, grey levels and the cardiothoracic ratio.
+
+        Widths run from the patient's right to left and heights along the body. Positions are those
+        of the stored image.
+        """
+        radiograph = self.upright.radiograph
+        found = measure_sides(self.sides, spacing=radiograph.spacing, pixels=radiograph.pixels)
+        if self.upright is self:
+            return found
+        orientation = self.radiograph.orientation or UPRIGHT
+        return found.relocated(lambda point: orientation.stored_point(point, self.labels.shape))
 
     @cached_property
     def quality(self) -> Quality:
         """Predicted Dice and warnings."""
-        return estimate_quality(self.radiograph, self.labels, self.probabilities)
+        masks = self.upright
+        shown, region = masks.radiograph, masks.radiograph.region
+        if shown.field_of_view:  # positions and borders are those of the field of view
+            shown = replace(shown, pixels=region.crop(shown.pixels), field_of_view=None)
+        return estimate_quality(shown, region.crop(masks.labels), masks.probabilities)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:
-        """(h, w) uint8 picture of the radiograph in the size of overlays."""
-        return render_grey(self.radiograph, OVERLAY_SIDE)
+        """(h, w) uint8 picture of the radiograph, upright, in the size of overlays."""
+        return render_grey(self.upright.radiograph, OVERLAY_SIDE)
 
     @cached_property
     def _right_left_labels(self) -> npt.NDArray[np.uint8]:
-        return split_sides(self.labels, self.sides)
+        if self.upright is self:
+            return split_sides(self.labels, self.sides)
+        orientation = self.radiograph.orientation or UPRIGHT
+        return np.ascontiguousarray(orientation.stored(self.upright.label_map(RIGHT_LEFT_LABELS)))
 
     def label_map(self, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
-        """Return the (H, W) uint8 label map in a label scheme."""
+        """Return the (H, W) uint8 label map in a label scheme, as the image is stored."""
         return self._right_left_labels if scheme.has_sides else self.labels
 
     def runs(self, scheme: LabelScheme) -> Runs:
-        """Return the runs of the label map in a label scheme."""
+        """Return the runs of the label map in a label scheme, as the image is stored."""
         from ..kernels import find_runs, relabelled
 
         if scheme.has_sides:
-            return relabelled(self.sides.runs, self.sides.labels)
+            if self.upright is self:
+                return relabelled(self.sides.runs, self.sides.labels)
+            return find_runs(self._right_left_labels)
         return self.known_runs or find_runs(self.labels)
 
     def file_name(self, key: str) -> str:

@@ -41,7 +41,9 @@ def render_card(masks: MaskSet) -> str:
     from jinja2 import Environment
 
     measured, quality = masks.measurements, masks.quality
-    picture = render_overlay(render_grey(masks.radiograph, _SIDE), masks.labels, measured)
+    upright = masks.upright
+    grey = render_grey(upright.radiograph, _SIDE)
+    picture = render_overlay(grey, upright.labels, upright.measurements)
     height, width = masks.radiograph.shape
     ratio = measured.cardiothoracic_ratio
     return (

@@ -49,7 +49,7 @@ def render_overlay(
 
 @dataclass(frozen=True)
 class OverlayEncoder:
-    """The overlay of a radiograph as JPEG.
+    """The overlay of a radiograph as JPEG, upright.
 
     Attributes:
         scheme: the label scheme of the outlines.
@@ -63,7 +63,8 @@ class OverlayEncoder:
         """See Encoder."""
         import imagecodecs
 
-        measures = masks.measurements if self.show_ratio else None
-        picture = render_overlay(masks.grey, masks.label_map(self.scheme), measures)
+        upright = masks.upright
+        measures = upright.measurements if self.show_ratio else None
+        picture = render_overlay(masks.grey, upright.label_map(self.scheme), measures)
         data = imagecodecs.jpeg_encode(picture, level=_JPEG_QUALITY)
         yield OutputFile(f"overlay/{key}.jpg", bytes(data))

@@ -89,6 +89,19 @@ def sides_from_runs(runs: Runs) -> Sides:
     return Sides(runs, _SIDE_LABELS[runs.labels, is_left.view(np.uint8)], midline)
 
 
+def with_stated_side(sides: Sides, side: str) -> Sides:
+    """Assign a lung that is seen alone, and all clavicles, to the side that the file states.
+
+    Args:
+        sides: of the label map.
+        side: ``right`` or ``left``. It is ignored where both lungs are seen.
+    """
+    if has_both_sides(sides.runs, sides.midline):
+        return sides
+    column = ORGANS[0].sides.index(side)
+    return replace(sides, labels=_SIDE_LABELS[sides.runs.labels, column])
+
+
 def _side_labels() -> npt.NDArray[np.uint8]:
     """(256, 2) label in RIGHT_LEFT_LABELS of each organ label, on the right and on the left."""
     table = np.full((256, 2), BACKGROUND, np.uint8)

@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..labels import BACKGROUND
+from ..preprocessing.preprocessor import ModelInput
+from ..radiograph import UPRIGHT
 from .cleanup import clean
 from .outlines import smooth_heart
 
 if TYPE_CHECKING:
     from ..kernels import Runs
 
+Labels = npt.NDArray[np.uint8]
 
-def restore(
-    probabilities: npt.NDArray[np.float32], shape: tuple[int, int]
-) -> tuple[npt.NDArray[np.uint8], Runs]:
+
+def restore(probabilities: npt.NDArray[np.float32], shape: tuple[int, int]) -> tuple[Labels, Runs]:
     """Smooth a ragged heart, enlarge bilinearly, take the most probable class, and clean the map.
 
     Args:
-        probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers.
+        probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers,
+            upright.
         shape: (H, W) of the label map.
 
     Returns:
@@ -30,3 +34,35 @@ def restore(
 
     labels = upsample_argmax(smooth_heart(probabilities), shape)
     return labels, clean(labels)
+
+
+def restore_stored(
+    model_input: ModelInput,
+    probabilities: npt.NDArray[np.float32],
+    shape: tuple[int, int] | None = None,
+) -> tuple[Labels, Runs]:
+    """Restore the label map of a radiograph in the geometry of its stored image.
+
+    Args:
+        model_input: the radiograph on the grid.
+        probabilities: (S, S, 4) float32 on that grid.
+        shape: (H, W) of the label map; None for that of the stored image.
+
+    Returns:
+        The (H, W) uint8 label map, background outside the field of view, and its runs.
+    """
+    from ..kernels import find_runs
+
+    radiograph = model_input.radiograph
+    orientation = radiograph.orientation or UPRIGHT
+    whole = shape or radiograph.shape
+    region = radiograph.region.scaled(radiograph.shape, whole)
+    height, width = region.height, region.width
+    if orientation.rotation_deg in (90, 270):
+        height, width = width, height
+    upright, runs = restore(model_input.box.crop(probabilities), (height, width))
+    if orientation.is_upright and (height, width) == whole:
+        return upright, runs
+    labels = np.full(whole, BACKGROUND, np.uint8)
+    region.crop(labels)[:] = orientation.stored(upright)
+    return labels, find_runs(labels)

@@ -30,6 +30,18 @@ class Letterbox:
         width = max(1, round(size * shape[1] / longer))
         return cls((size - height) // 2, (size - width) // 2, height, width)
 
+    def turned(self, degrees: int, size: int) -> Letterbox:
+        """The place of the same image once the (size, size) grid is turned clockwise.
+
+        Args:
+            degrees: a multiple of 90.
+            size: side of the grid.
+        """
+        top, left, height, width = self.top, self.left, self.height, self.width
+        for _ in range(degrees % 360 // 90):
+            top, left, height, width = left, size - top - height, width, height
+        return Letterbox(top, left, height, width)
+
     def crop(self, grid: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The part of a (size, size, ...) array that the image covers, as a view."""
         return grid[self.top : self.top + self.height, self.left : self.left + self.width]

@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..radiograph import Radiograph
+from ..radiograph import UPRIGHT, Orientation, Radiograph, Region
+from .corrections import AS_STATED, NONE, Corrections, Presentation, Reading
+from .field_of_view import find_field_of_view
 from .letterbox import Letterbox
 from .normalisation import normalise
 from .polarity import looks_inverted
+
+Grid = npt.NDArray[np.float32]
+_NO_GRID: Grid = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -18,14 +23,61 @@ class ModelInput:
     """A radiograph prepared for the network.
 
     Attributes:
-        radiograph: the radiograph, with ``inverted`` decided.
-        grid: (S, S) float32 in [0, 1], bones bright, 0 outside the radiograph.
-        box: where on the grid the radiograph lies.
+        radiograph: the radiograph, with polarity, orientation and field of view decided.
+        grid: (S, S) float32 in [0, 1], upright, bones bright, 0 outside the radiograph.
+        box: where on the grid the field of view lies.
+        presentation: how these were decided.
+        whole: the grid and box of the whole image, where borders were left out.
     """
 
     radiograph: Radiograph
-    grid: npt.NDArray[np.float32]
+    grid: Grid
     box: Letterbox
+    presentation: Presentation = AS_STATED
+    whole: tuple[Grid, Letterbox] | None = None
+
+    @property
+    def facts(self) -> ModelInput:
+        """All but the arrays, small enough to be passed between processes."""
+        radiograph = replace(self.radiograph, pixels=np.empty((0, 0), np.uint8))
+        whole = None if self.whole is None else (_NO_GRID, self.whole[1])
+        return replace(self, radiograph=radiograph, grid=_NO_GRID, whole=whole)
+
+    def with_pixels(self, pixels: npt.NDArray[np.generic]) -> ModelInput:
+        """The same, with the (H, W) pixels of its radiograph."""
+        return replace(self, radiograph=replace(self.radiograph, pixels=pixels))
+
+    def with_grids(self, grid: Grid, whole: Grid) -> ModelInput:
+        """The same, with its (S, S) grid, and that of the whole image if borders were left out."""
+        both = None if self.whole is None else (whole, self.whole[1])
+        return replace(self, grid=grid, whole=both)
+
+    def shown(self, reading: Reading) -> ModelInput:
+        """The same radiograph shown in another way than it was taken to be.
+
+        Raises:
+            ValueError: the reading wants the whole image, which ``grid`` shows already.
+        """
+        grid, box, field = self.grid, self.box, self.radiograph.field_of_view
+        if reading.whole:
+            if self.whole is None:
+                raise ValueError("no borders were left out")
+            (grid, box), field = self.whole, None
+        if reading.swap_polarity:
+            grid = grid.copy()
+            inside = box.crop(grid)
+            np.subtract(1, inside, out=inside)
+        if reading.turn_deg:
+            grid = np.ascontiguousarray(np.rot90(grid, -reading.turn_deg // 90))
+            box = box.turned(reading.turn_deg, len(grid))
+        orientation = self.radiograph.orientation or UPRIGHT
+        radiograph = replace(
+            self.radiograph,
+            inverted=bool(self.radiograph.inverted) != reading.swap_polarity,
+            orientation=orientation.turned(reading.turn_deg),
+            field_of_view=field,
+        )
+        return ModelInput(radiograph, grid, box, self.presentation.after(reading))
 
 
 @dataclass(frozen=True)
@@ -36,36 +88,80 @@ class Preprocessor:
 
     Attributes:
         size: side S of the grid.
+        corrections: what is corrected besides an unknown polarity.
     """
 
     size: int
+    corrections: Corrections = NONE
 
-    def __call__(
-        self, radiograph: Radiograph, *, out: npt.NDArray[np.float32] | None = None
-    ) -> ModelInput:
+    def __call__(self, radiograph: Radiograph, *, out: Grid | None = None) -> ModelInput:
         """Prepare one radiograph.
 
         Args:
             radiograph: where its ``inverted`` is None, its polarity is decided by its looks.
             out: (S, S) float32 to fill, for instance a slot of a batch; None for a new array.
         """
+        orientation = UPRIGHT
+        if self.corrections.orientation and radiograph.orientation:
+            orientation = radiograph.orientation
+        field = radiograph.field_of_view if self.corrections.field_of_view else None
+        stated = field or Region.whole(radiograph.shape)
+        pixels = stated.crop(radiograph.pixels)
+        grid = np.empty((self.size, self.size), np.float32) if out is None else out
+        box, inverted, inner = self._fill(grid, pixels, radiograph.inverted, orientation)
+        whole: tuple[Grid, Letterbox] | None = None
+        if inner:
+            outer_grid, outer, was_inverted = grid.copy(), box, inverted
+            box, inverted, _ = self._fill(
+                grid, inner.crop(pixels), radiograph.inverted, orientation, is_inner=True
+            )
+            if inverted != was_inverted:
+                np.subtract(1, outer.crop(outer_grid), out=outer.crop(outer_grid))
+            whole = outer_grid, outer
+            field = Region(
+                stated.top + inner.top, stated.left + inner.left, inner.height, inner.width
+            )
+        presentation = self.corrections.presentation(radiograph, has_borders=inner is not None)
+        shown = replace(radiograph, inverted=inverted, orientation=orientation, field_of_view=field)
+        return ModelInput(shown, grid, box, presentation, whole)
+
+    def _fill(
+        self,
+        grid: Grid,
+        pixels: npt.NDArray[np.generic],
+        inverted: bool | None,
+        orientation: Orientation,
+        *,
+        is_inner: bool = False,
+    ) -> tuple[Letterbox, bool, Region | None]:
+        """Fill the grid; returns the box, the polarity, and the part inside borders."""
         from ..kernels import area_mean
 
-        grid = np.empty((self.size, self.size), np.float32) if out is None else out
-        box = Letterbox.of(radiograph.shape, self.size)
-        content = box.crop(grid)
-        area_mean(radiograph.pixels, content.shape, out=content)  # in place, into the strided view
-        normalise(content, inverted=bool(radiograph.inverted))
+        shape = pixels.shape[0], pixels.shape[1]
+        box = Letterbox.of(shape, self.size)
+        if orientation.is_upright:
+            content = box.crop(grid)
+            area_mean(pixels, content.shape, out=content)  # in place, into the strided view
+        else:
+            content = area_mean(pixels, (box.height, box.width))
+        inner = None
+        if self.corrections.field_of_view and not is_inner:
+            inner = find_field_of_view(pixels, content)
+        normalise(content, inverted=bool(inverted))
+        if not orientation.is_upright:
+            turned = orientation.upright(content)
+            box = Letterbox.of(turned.shape, self.size)
+            content = box.crop(grid)
+            content[:] = turned
         _clear_outside(grid, box)
-        inverted = radiograph.inverted
         if inverted is None:
             inverted = looks_inverted(content)
             if inverted:
                 np.subtract(1, content, out=content)
-        return ModelInput(replace(radiograph, inverted=inverted), grid, box)
+        return box, inverted, inner
 
 
-def _clear_outside(grid: npt.NDArray[np.float32], box: Letterbox) -> None:
+def _clear_outside(grid: Grid, box: Letterbox) -> None:
     grid[: box.top] = 0
     grid[box.top + box.height :] = 0
     grid[:, : box.left] = 0

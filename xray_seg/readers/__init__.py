@@ -29,6 +29,7 @@ def read(
     raw: RawLayout | None = None,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    chest_only: bool = False,
 ) -> Radiograph:
     """Read a radiograph: DICOM, JSRT raw, PNG, JPEG, TIFF, GIF, BMP or JPEG 2000.
 
@@ -39,19 +40,22 @@ def read(
             default the open file's own name.
         max_pixels: highest number of samples (pixels times colours). A file that claims more is
             refused before memory is allocated for it.
+        chest_only: refuse a DICOM file whose header says that it is something else than a frontal
+            chest radiograph, before it is decoded. Otherwise that is a note.
 
     Raises:
+        NotAChestRadiograph: only with ``chest_only``.
         NotARadiograph: the file is empty or holds something other than an image.
         ReadError: the file is damaged, of an unsupported kind, too large, or cannot be opened.
     """
     budget = Budget(max_samples=max_pixels)
     if isinstance(source, str | PathLike):
-        return _read_file(Path(source), raw, budget)
+        return _read_file(Path(source), raw, budget, chest_only)
     name = name or str(getattr(source, "name", "bytes"))
     path = Path(name)  # shortens s3://bucket to s3:/bucket, so messages are given the name back
     try:
         data = _content(source, path, budget)
-        radiograph = _read_content(path, data, data[:HEAD_LENGTH], raw, budget)
+        radiograph = _read_content(path, data, data[:HEAD_LENGTH], raw, budget, chest_only)
         return replace(radiograph, source=name)
     except ReadError as error:
         raise type(error)(str(error).replace(str(path), name, 1)) from error
@@ -73,7 +77,7 @@ def _content(
     return b"".join(parts)
 
 
-def _read_file(path: Path, raw: RawLayout | None, budget: Budget) -> Radiograph:
+def _read_file(path: Path, raw: RawLayout | None, budget: Budget, chest_only: bool) -> Radiograph:
     try:
         if path.is_dir():
             raise NotARadiograph(f"{path}: is a folder, not an image file")
@@ -81,19 +85,24 @@ def _read_file(path: Path, raw: RawLayout | None, budget: Budget) -> Radiograph:
             raise NotARadiograph(f"{path}: is a pipe or device, not an image file")
         with path.open("rb") as file:
             head = file.read(HEAD_LENGTH)
-        return _read_content(path, None, head, raw, budget)
+        return _read_content(path, None, head, raw, budget, chest_only)
     except OSError as error:
         raise ReadError(f"{path}: {error.strerror or error}") from error
 
 
 def _read_content(
-    path: Path, data: bytes | None, head: bytes, raw: RawLayout | None, budget: Budget
+    path: Path,
+    data: bytes | None,
+    head: bytes,
+    raw: RawLayout | None,
+    budget: Budget,
+    chest_only: bool,
 ) -> Radiograph:
     """Read the file at ``path``, or ``data`` instead if given; ``head`` is its first bytes."""
     if not head:
         raise NotARadiograph(f"{path}: is empty (0 bytes)")
     if is_dicom(head):  # before TIFF: a DICOM file's preamble may contain a TIFF header
-        return read_dicom(path, data, budget=budget)
+        return read_dicom(path, data, budget=budget, chest_only=chest_only)
     if sniff(head):
         return read_raster(path, data, budget=budget)
     layout = raw or JSRT

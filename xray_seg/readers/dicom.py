@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.warnings import warnings_ignored
-from ..errors import NotARadiograph, ReadError
+from ..errors import NotAChestRadiograph, NotARadiograph, ReadError
 from ..radiograph import Radiograph
 from .claims import check_data, check_frame, check_same_size
 from .dicom_file import read_guarded
-from .dicom_header import doubts, kind, modality, number_of_frames
+from .dicom_header import doubts, kind, modality, number_of_frames, other_kind
+from .dicom_view import exposed_region, stated_orientation, stated_side
 from .limits import Budget, plain_int
 from .raster import check_jpeg, to_grey
 from .spacing import Notes, Spacing, plausible_spacing
@@ -44,6 +45,7 @@ def read_dicom(
     data: bytes | None = None,
     *,
     budget: Budget = Budget(),  # noqa: B008 - immutable
+    chest_only: bool = False,
 ) -> Radiograph:
     """Read the first frame of a DICOM image.
 
@@ -54,8 +56,10 @@ def read_dicom(
         path: the file.
         data: its content, if it is in memory already; the file is then not opened.
         budget: limits of size.
+        chest_only: refuse what the header says is no frontal chest radiograph.
 
     Raises:
+        NotAChestRadiograph: only with ``chest_only``.
         NotARadiograph: the file holds no image.
         ReadError: the file is damaged, of an unsupported kind or too large, or pydicom is not
             installed.
@@ -71,6 +75,10 @@ def read_dicom(
             dataset = pydicom.dcmread(read_guarded(path, data, budget), force=True)
             if not {"PixelData", "FloatPixelData", "DoubleFloatPixelData"} & set(dataset.dir()):
                 raise NotARadiograph(f"{path}: is a DICOM file without an image ({kind(dataset)})")
+            if chest_only and (reason := other_kind(dataset)):
+                raise NotAChestRadiograph(
+                    f"{path}: {reason}; to segment it all the same, give --include-all"
+                )
             _set_transfer_syntax(dataset)
             _check_size(dataset, path, budget)
             return _radiograph(dataset, path)
@@ -83,13 +91,17 @@ def read_dicom(
 
 def _radiograph(dataset: Dataset, path: Path) -> Radiograph:
     spacing, notes = _spacing(dataset)
+    pixels = _shown_pixels(dataset, path)
     return Radiograph(
-        _shown_pixels(dataset, path),
+        pixels,
         {"MONOCHROME1": True, "MONOCHROME2": False}.get(dataset.PhotometricInterpretation),
         spacing,
         str(path),
         f"DICOM {modality(dataset)}".strip(),
         doubts(dataset) + notes,
+        stated_orientation(dataset),
+        exposed_region(dataset, pixels.shape),
+        stated_side(dataset),
     )
 
 

@@ -19,23 +19,27 @@ if TYPE_CHECKING:
 HEAD_LENGTH = 132
 
 #: Modalities of a projection radiograph, or of a picture of one (PS3.3, C.7.3.1.1.1).
-_MODALITIES = ("CR", "DX", "RG", "RF", "XA", "OT", "SC")
+_MODALITIES = ("CR", "DX", "RG", "RF", "OT", "SC")
 #: Body parts of a radiograph that shows the chest (PS3.16, annex L).
 _BODY_PARTS = ("CHEST", "THORAX", "LUNG", "HEART", "RIB", "RIBS", "CLAVICLE")
 #: Frontal views (PS3.3, C.8.11.5).
 _FRONTAL = ("PA", "AP")
 #: Other common terms of the same lists.
 _OTHER_MODALITIES = (
-    *("MG", "CT", "MR", "US", "NM", "PT", "IO", "PX", "BMD", "ES", "XC", "ECG", "SM", "SEG"),
+    *("XA", "MG", "CT", "MR", "US", "NM", "PT", "IO", "PX", "BMD", "ES", "XC", "ECG", "SM", "SEG"),
     *("DOC", "SR"),
 )
 _OTHER_BODY_PARTS = (
     *("ABDOMEN", "ANKLE", "ARM", "BREAST", "CSPINE", "ELBOW", "EXTREMITY", "FEMUR", "FINGER"),
     *("FOOT", "FOREARM", "HAND", "HEAD", "HIP", "HUMERUS", "JAW", "KNEE", "LEG", "LSPINE"),
     *("NECK", "PELVIS", "SCAPULA", "SHOULDER", "SKULL", "SPINE", "SSPINE", "STERNUM", "TOE"),
-    *("TSPINE", "WHOLEBODY", "WRIST"),
+    *("TSPINE", "WRIST"),
 )
-_OTHER_VIEWS = ("LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL")
+_WIDER_BODY_PARTS = (*_OTHER_BODY_PARTS, "WHOLEBODY")
+#: Lateral and oblique views. In a decubitus view (LLD, RLD) the patient lies on the side, but the
+#: beam is frontal.
+_SIDE_VIEWS = ("LL", "RL", "LLO", "RLO", "LAT", "LATERAL", "OBL", "OBLIQUE")
+_OTHER_VIEWS = (*_SIDE_VIEWS, "LLD", "RLD")
 #: Columns of ``--keep-ids`` and their attributes (PS3.3, C.7.1.1, C.7.2.1, C.7.3.1 and C.12.1).
 _IDS = {
     "patient_id": "PatientID",
@@ -76,7 +80,7 @@ def doubts(dataset: Dataset) -> tuple[str, ...]:
         found.append(f"modality {_or_unknown(word, _OTHER_MODALITIES)} is not that of a radiograph")
     word = _word(dataset, "BodyPartExamined")
     if word and word not in _BODY_PARTS:
-        found.append(f"body part {_or_unknown(word, _OTHER_BODY_PARTS)}, not CHEST")
+        found.append(f"body part {_or_unknown(word, _WIDER_BODY_PARTS)}, not CHEST")
     word = _word(dataset, "ViewPosition")
     if word and word not in _FRONTAL:
         found.append(f"view {_or_unknown(word, _OTHER_VIEWS)}, not PA or AP")
@@ -84,6 +88,27 @@ def doubts(dataset: Dataset) -> tuple[str, ...]:
     if frames > 1:
         found.append(f"{frames} frames, of which the first is taken")
     return tuple(found)
+
+
+def other_kind(dataset: Dataset) -> str:
+    """Say why the header rules out a frontal chest radiograph; empty if it does not.
+
+    Words that DICOM does not define rule out nothing, except as a modality: people type all sorts
+    of names for the chest.
+    """
+    word = _word(dataset, "Modality")
+    if word and word not in _MODALITIES:
+        return f"its modality is {_or_unknown(word, _OTHER_MODALITIES)}"
+    word = _word(dataset, "BodyPartExamined")
+    if word in _OTHER_BODY_PARTS:
+        return f"its body part is {word}"
+    word = _word(dataset, "ViewPosition")
+    if word in _SIDE_VIEWS:
+        return f"its view is {word}, not frontal"
+    directions = dataset.get("PatientOrientation") or ""
+    if str(directions if isinstance(directions, str) else directions[0])[:1].upper() in ("A", "P"):
+        return "its rows run from front to back: a lateral view"
+    return ""
 
 
 def number_of_frames(dataset: Dataset) -> int:

@@ -21,9 +21,11 @@ from threading import Timer
 
 from ..._util.concurrency import available_cores
 from ...errors import XraySegError
+from ...preprocessing.preprocessor import ModelInput
+from ...second_look import Prediction
 from ..job import BatchJob
 from ..ledger import Recorder
-from ..stages import Failure, Grids, Result, Task, predict
+from ..stages import Failure, Result, Task, predict
 from .watchdog import Watchdog
 from .worker import ReadCommand, Slots, Start, WriteCommand
 from .worker_process import WorkerProcess
@@ -84,7 +86,8 @@ class ProcessExecutor:
                         for _ in range(min(job.batch_size, len(pool.prepared)))
                     ]
                     began = time.perf_counter()
-                    outcomes = predict(engine, [pool.slots.grids[slot] for slot in batch])
+                    inputs = [pool.model_input(slot) for slot in batch]
+                    outcomes = predict(engine, inputs, job.model)
                     ledger.add_engine_seconds(time.perf_counter() - began)
                     for slot, outcome in zip(batch, outcomes, strict=True):
                         pool.write(slot, outcome)
@@ -117,6 +120,7 @@ class _WorkerPool:
         self.has_read_all = False
         self._free = list(range(slots))
         self._assigned: dict[int, tuple[WorkerProcess, Task]] = {}
+        self._facts: dict[int, ModelInput] = {}
         self._reading: set[int] = set()
         self._retries: deque[Task] = deque()
         self._losses: defaultdict[str, list[str]] = defaultdict(list)
@@ -153,12 +157,19 @@ class _WorkerPool:
         while self._given_up:
             yield self._given_up.pop()
 
-    def write(self, slot: int, outcome: Grids | Failure) -> None:
+    def model_input(self, slot: int) -> ModelInput:
+        """The prepared input in a slot, without its pixels."""
+        return self._facts[slot].with_grids(self.slots.grids[slot], self.slots.wholes[slot])
+
+    def write(self, slot: int, outcome: Prediction | Failure) -> None:
         """Have the masks of an input written, or the engine's failure recorded."""
-        failure = outcome if isinstance(outcome, Failure) else None
-        if not isinstance(outcome, Failure):
-            self.slots.probabilities[slot] = outcome
-        self._assigned[slot][0].command(WriteCommand(slot, failure), self._watchdog.seconds)
+        sent: ModelInput | Failure
+        if isinstance(outcome, Failure):
+            sent = outcome
+        else:
+            self.slots.probabilities[slot] = outcome.probabilities
+            sent = outcome.model_input.facts
+        self._assigned[slot][0].command(WriteCommand(slot, sent), self._watchdog.seconds)
 
     def close(self) -> list[Result]:
         """End all processes, each after the input at hand; returns what they finished."""
@@ -175,7 +186,7 @@ class _WorkerPool:
             with suppress(EOFError, OSError, UnpicklingError):
                 while worker.pipe.poll(max(0.0, until - time.monotonic())):
                     _, result = worker.pipe.recv()
-                    if result is not None:
+                    if isinstance(result, Result):
                         results.append(result)
         timer.cancel()
         for worker in self._workers:
@@ -196,7 +207,8 @@ class _WorkerPool:
                     self._failed_starts = 0
                     continue
                 self._reading.discard(slot)
-                if result is None:
+                if isinstance(result, ModelInput):
+                    self._facts[slot] = result
                     self.prepared.append(slot)
                 else:
                     del self._assigned[slot]

@@ -43,7 +43,7 @@ class ThreadExecutor:
             prepared = map_ordered(readers, partial(prepare, job), pending, ahead)
             for batch in _batches(_readable(prepared, ledger), job.batch_size):
                 began = time.perf_counter()
-                outcomes = predict(engine, [model_input.grid for _, model_input in batch])
+                outcomes = predict(engine, [shown for _, shown in batch], job.model)
                 ledger.add_engine_seconds(time.perf_counter() - began)
                 for (each, _), outcome in zip(batch, outcomes, strict=True):
                     writers.submit(each, outcome)

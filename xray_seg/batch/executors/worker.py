@@ -19,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...labels import CLASSES
+from ...preprocessing.preprocessor import ModelInput
+from ...second_look import Prediction
 from ..job import BatchJob
 from ..stages import Failure, Prepared, Result, Task, finish, load_kernels, prepare
 from .memory import allowance, limit_growth, prefer_as_victim
@@ -42,7 +44,10 @@ class Start:
 
 @dataclass(frozen=True)
 class ReadCommand:
-    """Lay an input on the grid of a slot; the answer is None, or the result of a failure."""
+    """Lay an input on the grid of a slot.
+
+    The answer is its ModelInput without arrays, or the result of an input that has none.
+    """
 
     slot: int
     task: Task
@@ -50,10 +55,15 @@ class ReadCommand:
 
 @dataclass(frozen=True)
 class WriteCommand:
-    """Write the masks of the input in a slot, or record the engine's failure."""
+    """Write the masks of the input in a slot, or record the engine's failure.
+
+    Attributes:
+        slot: where its probabilities lie.
+        outcome: how it is shown, without arrays, or the failure.
+    """
 
     slot: int
-    failure: Failure | None
+    outcome: ModelInput | Failure
 
 
 class Slots:
@@ -61,20 +71,23 @@ class Slots:
 
     Attributes:
         grids: (slots, S, S) float32.
+        wholes: (slots, S, S) float32 grids of whole images, where borders were left out.
         probabilities: (slots, S, S, 4) float32.
     """
 
     def __init__(self, file: int, slots: int, size: int) -> None:
         shape = (slots, size, size)
         self.grids: npt.NDArray[np.float32]
+        self.wholes: npt.NDArray[np.float32]
         self.probabilities: npt.NDArray[np.float32]
         pixels = slots * size * size
-        length = (1 + CLASSES) * pixels * np.dtype(np.float32).itemsize
+        length = (2 + CLASSES) * pixels * np.dtype(np.float32).itemsize
         if os.fstat(file).st_size < length:
             os.ftruncate(file, length)
         numbers = np.frombuffer(mmap.mmap(file, length), np.float32)
         self.grids = numbers[:pixels].reshape(shape)
-        self.probabilities = numbers[pixels:].reshape(*shape, CLASSES)
+        self.wholes = numbers[pixels : 2 * pixels].reshape(shape)
+        self.probabilities = numbers[2 * pixels :].reshape(*shape, CLASSES)
 
 
 def serve(channel: int, memory: int, parent: int) -> None:
@@ -118,7 +131,7 @@ class _Worker:
         self._allowance = allowance(start.job.options.max_pixels)
         self._prepared: dict[int, Prepared] = {}
 
-    def do(self, command: ReadCommand | WriteCommand) -> Result | None:
+    def do(self, command: ReadCommand | WriteCommand) -> Result | ModelInput:
         slot = command.slot
         limit_growth(self._allowance)
         if isinstance(command, ReadCommand):
@@ -126,10 +139,18 @@ class _Worker:
             if prepared.model_input is None:
                 return prepared.failure
             self._slots.grids[slot] = prepared.model_input.grid
+            if prepared.model_input.whole:
+                self._slots.wholes[slot] = prepared.model_input.whole[0]
             self._prepared[slot] = prepared
-            return None
-        outcome = command.failure or self._slots.probabilities[slot]
-        return finish(self._job, self._prepared.pop(slot), outcome)
+            return prepared.model_input.facts
+        prepared = self._prepared.pop(slot)
+        if isinstance(command.outcome, Failure):
+            return finish(self._job, prepared, command.outcome)
+        if prepared.model_input is None:  # never: such an input has no slot
+            return prepared.failure
+        shown = command.outcome.with_pixels(prepared.model_input.radiograph.pixels)
+        prediction = Prediction(shown, self._slots.probabilities[slot])
+        return finish(self._job, prepared, prediction)
 
 
 def _die_with(parent: int) -> None:

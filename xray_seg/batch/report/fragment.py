@@ -40,7 +40,7 @@ def save_fragment(path: Path, masks: MaskSet) -> None:
 
 
 def make_fragment(masks: MaskSet) -> dict[str, Any]:
-    """Make the fragment of one radiograph.
+    """Make the fragment of one radiograph, upright.
 
     Returns:
         ``size``: width and height of the picture in pixels; ``jpeg``: the grey picture, in base64;
@@ -53,7 +53,7 @@ def make_fragment(masks: MaskSet) -> dict[str, Any]:
     height, width = shape_within(masks.grey.shape, SIDE)
     small = area_mean(masks.grey, (height, width))
     jpeg = imagecodecs.jpeg_encode((small + 0.5).astype(np.uint8), level=_JPEG_QUALITY)
-    labels = nearest(masks.labels, (height, width))
+    labels = nearest(masks.upright.labels, (height, width))
     return {
         "size": [width, height],
         "jpeg": base64.b64encode(jpeg).decode(),

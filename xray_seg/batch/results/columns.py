@@ -8,10 +8,16 @@ from ..._util.remote import InputPath
 from ...analysis.measurements import MEASURES, Measurements
 from ...analysis.quality import Quality
 from ...labels import ORGANS
-from ...radiograph import Radiograph
+from ...preprocessing.corrections import Presentation
+from ...radiograph import UPRIGHT, Radiograph
+from ...segmentation import Segmentation
 
 #: Columns of the estimated quality.
 QUALITY_COLUMNS = ("quality", *(f"{organ.name}_predicted_dice" for organ in ORGANS), "warnings")
+#: Columns of how the stored image is shown. ``polarity`` and ``orientation`` say why ``inverted``,
+#: ``rotation_deg`` and ``mirrored`` are what they are; ``field_of_view`` is x0, y0, x1, y1 of the
+#: part that was segmented, with x1 and y1 behind the last, or empty for all of the image.
+PRESENTATION_COLUMNS = ("polarity", "rotation_deg", "mirrored", "orientation", "field_of_view")
 #: Columns of results.csv.
 COLUMNS = (
     "input",
@@ -25,6 +31,7 @@ COLUMNS = (
     "row_spacing_mm",
     "column_spacing_mm",
     "inverted",
+    *PRESENTATION_COLUMNS,
     *QUALITY_COLUMNS,
     *MEASURES,
     "not_measured",
@@ -40,9 +47,7 @@ Row = dict[str, Any]
 def done_row(
     path: InputPath,
     labels: str,
-    radiograph: Radiograph,
-    measures: Measurements,
-    quality: Quality,
+    result: Segmentation,
     output_notes: tuple[str, ...] = (),
 ) -> Row:
     """Make the row of an input that was segmented.
@@ -50,17 +55,16 @@ def done_row(
     Args:
         path: path of the input.
         labels: name of its label map in the output folder, or empty.
-        radiograph: the radiograph, with its polarity decided.
-        measures: measurements of its label map.
-        quality: its estimated quality.
-        output_notes: notes of the output formats, added to those of the radiograph and the
-            measurements.
+        result: its segmentation.
+        output_notes: notes of the output formats, added to those of the radiograph, of how it is
+            shown, and of the measurements.
     """
+    radiograph, measures, shown = result.radiograph, result.measurements, result.presentation
     spacing = radiograph.spacing or (None, None)
     row: Row = {
         "input": str(path),
-        "status": "ok",
-        "notes": "; ".join((*radiograph.notes, *measures.notes, *output_notes)),
+        "status": "doubtful" if result.is_doubtful else "ok",
+        "notes": "; ".join((*radiograph.notes, *shown.notes, *measures.notes, *output_notes)),
         "labels": labels,
         "format": radiograph.format,
         "height_px": radiograph.shape[0],
@@ -69,7 +73,23 @@ def done_row(
         "column_spacing_mm": spacing[1],
         "inverted": bool(radiograph.inverted),
     }
-    return row | quality_cells(quality) | measured_cells(measures)
+    row |= presentation_cells(radiograph, shown)
+    return row | quality_cells(result.quality) | measured_cells(measures)
+
+
+def presentation_cells(radiograph: Radiograph, shown: Presentation) -> Row:
+    """Make the cells of how the stored image is shown."""
+    orientation, field = radiograph.orientation or UPRIGHT, radiograph.field_of_view
+    corners = (
+        (field.left, field.top, field.left + field.width, field.top + field.height) if field else ()
+    )
+    return {
+        "polarity": shown.polarity,
+        "rotation_deg": orientation.rotation_deg,
+        "mirrored": orientation.mirrored,
+        "orientation": shown.orientation,
+        "field_of_view": " ".join(map(str, corners)),
+    }
 
 
 def failed_row(path: InputPath, error: str, *, status: str = "failed") -> Row:

@@ -87,7 +87,7 @@ def result_fields(names: Iterable[str]) -> list[Any]:
     types = {name: pa.int64() for name in _INTEGER_COLUMNS} | {
         name: pa.float64() for name in _FLOAT_COLUMNS
     }
-    types["inverted"] = pa.bool_()
+    types |= {"inverted": pa.bool_(), "mirrored": pa.bool_(), "rotation_deg": pa.int64()}
     return [pa.field(name, types.get(name, pa.string())) for name in names]
 
 

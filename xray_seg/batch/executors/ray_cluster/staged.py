@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ....errors import ReadError
 from ....labels import CLASSES
 from ....preprocessing.preprocessor import ModelInput
+from ....second_look import Prediction
 from ...options import BatchOptions
 from ...stages import Failure, Prepared, Result, finish, load, predict, prepare
 from .tasks import (
@@ -60,13 +61,15 @@ def read(block: Block, work: RayJob) -> Block:
     """Read inputs onto grids; the grid of an unreadable input is empty."""
     import_kernels()
     tasks, size = unpack_tasks(block), work.job.size
-    grids = np.zeros((len(tasks), size, size), np.float32)
+    grids = np.zeros((len(tasks), 2, size, size), np.float32)
     packed = []
-    for task, grid in zip(tasks, grids, strict=True):
+    for task, (grid, whole) in zip(tasks, grids, strict=True):
         with exit_if_stalled(work.job.options.stall_timeout):
             prepared = prepare(work.job, task)
         if prepared.model_input is not None:
             grid[:] = prepared.model_input.grid
+            if prepared.model_input.whole:
+                whole[:] = prepared.model_input.whole[0]
         packed.append(_pack(prepared))
     return {"prepared": packed, "grid": grids}
 
@@ -78,52 +81,56 @@ def _pack(prepared: Prepared) -> bytes:
     """
     if prepared.model_input is None:
         return pickle.dumps((prepared, None))
-    radiograph = prepared.model_input.radiograph
-    model_input = replace(
-        prepared.model_input,
-        radiograph=replace(radiograph, pixels=np.empty(0, np.uint8)),
-        grid=np.empty(0, np.float32),
-    )
-    return pickle.dumps((replace(prepared, model_input=model_input), radiograph.shape))
+    shape = prepared.model_input.radiograph.shape
+    return pickle.dumps((replace(prepared, model_input=prepared.model_input.facts), shape))
 
 
 def _with_pixels(
-    prepared: Prepared, model_input: ModelInput, shape: tuple[int, int], options: BatchOptions
-) -> Prepared:
+    prepared: Prepared, shown: ModelInput, shape: tuple[int, int], options: BatchOptions
+) -> ModelInput:
     pixels = load(prepared.task.item, options).pixels
     if pixels.shape != shape:
         raise ReadError(f"{prepared.task.item.path}: was changed while it was segmented")
-    radiograph = replace(model_input.radiograph, pixels=pixels)
-    return replace(prepared, model_input=replace(model_input, radiograph=radiograph))
+    return shown.with_pixels(pixels)
 
 
 class Predictor:
     """An actor that holds an engine."""
 
     def __init__(self, work: RayJob) -> None:
-        self._engine = open_once(work.engine)
+        self._engine, self._model = open_once(work.engine), work.job.model
 
     def __call__(self, block: Block) -> Block:
         """Predict a block of grids: probabilities, or the reason of a failure."""
         began = time.perf_counter()
-        outcomes = predict(self._engine, list(block["grid"]))
-        probabilities = np.zeros((*block["grid"].shape, CLASSES), np.float32)
-        for slot, outcome in zip(probabilities, outcomes, strict=True):
-            if not isinstance(outcome, Failure):
-                slot[:] = outcome
-        seconds = (time.perf_counter() - began) / len(outcomes)
+        inputs: dict[int, ModelInput] = {}
+        for place, packed in enumerate(block["prepared"]):
+            shown = pickle.loads(packed)[0].model_input  # noqa: S301 - written by this package
+            if shown is not None:
+                inputs[place] = shown.with_grids(*block["grid"][place])
+        found = predict(self._engine, list(inputs.values()), self._model)
+        outcomes = dict(zip(inputs, found, strict=True))
+        count, _, *sides = block["grid"].shape
+        probabilities = np.zeros((count, *sides, CLASSES), np.float32)
+        sent: list[bytes] = []
+        for place, slot in enumerate(probabilities):
+            outcome = outcomes.get(place)
+            if isinstance(outcome, Prediction):
+                slot[:] = outcome.probabilities
+            known = outcome.model_input.facts if isinstance(outcome, Prediction) else outcome
+            sent.append(pickle.dumps(known))
         return {
             "prepared": block["prepared"],
             "probabilities": probabilities,
-            "failure": [each.reason if isinstance(each, Failure) else "" for each in outcomes],
-            "seconds": np.full(len(outcomes), seconds),
+            "outcome": sent,
+            "seconds": np.full(count, (time.perf_counter() - began) / count),
         }
 
 
 def write(block: Block, work: RayJob) -> Block:
     """Write masks, and return the results."""
     import_kernels()
-    columns = block["prepared"], block["probabilities"], block["failure"]
+    columns = block["prepared"], block["probabilities"], block["outcome"]
     results = []
     for each in zip(*columns, strict=True):
         with exit_if_stalled(work.job.options.stall_timeout):
@@ -132,15 +139,17 @@ def write(block: Block, work: RayJob) -> Block:
 
 
 def _finish(
-    packed: bytes, probabilities: npt.NDArray[np.float32], failure: str, work: RayJob
+    packed: bytes, probabilities: npt.NDArray[np.float32], sent: bytes, work: RayJob
 ) -> Result:
     prepared: Prepared
     prepared, shape = pickle.loads(packed)  # noqa: S301 - written by this package
-    if prepared.model_input is None:
+    outcome: ModelInput | Failure | None = pickle.loads(sent)  # noqa: S301 - likewise
+    if outcome is None:
         return prepared.failure
+    if isinstance(outcome, Failure):
+        return finish(work.job, prepared, outcome)
     try:
-        prepared = _with_pixels(prepared, prepared.model_input, shape, work.job.options)
+        shown = _with_pixels(prepared, outcome, shape, work.job.options)
     except Exception as error:  # noqa: BLE001 - one lost input must not end a block
         return prepared.task.failed(str(error))
-    outcome = Failure(failure) if failure else np.asarray(probabilities)
-    return finish(work.job, prepared, outcome)
+    return finish(work.job, prepared, Prediction(shown, np.asarray(probabilities)))
