@@ -25,7 +25,10 @@ if _TYPE_CHECKING:
     from .labels import HEART as HEART
     from .labels import LUNGS as LUNGS
     from .labels import ORGANS as ORGANS
+    from .preprocessing.corrections import Corrections as Corrections
+    from .radiograph import Orientation as Orientation
     from .radiograph import Radiograph as Radiograph
+    from .radiograph import Region as Region
     from .readers import RawLayout as RawLayout
     from .readers import read as read
     from .segmentation import Segmentation as Segmentation
@@ -39,6 +42,7 @@ _HOMES = {
     "Case": "data.cases",
     "CaseScores": "evaluation.scoring",
     "CLAVICLES": "labels",
+    "Corrections": "preprocessing.corrections",
     "evaluate": "evaluation.scoring",
     "find_cases": "data.cases",
     "HEART": "labels",
@@ -46,10 +50,12 @@ _HOMES = {
     "measure": "analysis.measurements",
     "Measurements": "analysis.measurements",
     "ORGANS": "labels",
+    "Orientation": "radiograph",
     "Quality": "analysis.quality",
     "Radiograph": "radiograph",
     "RawLayout": "readers",
     "read": "readers",
+    "Region": "radiograph",
     "run_batch": "batch.run",
     "Segmentation": "segmentation",
     "Segmenter": "segmenter",
