@@ -57,12 +57,12 @@ def implausible(
 
 def _second_piece(probabilities: npt.NDArray[np.float32]) -> float:
     """Area of the heart's second largest component over that of the largest, 0 without one."""
-    from ..kernels import connect, find_runs, margins
+    from ..kernels import connect, find_runs, upsample_argmax
 
-    _, field = margins(probabilities, HEART.label, 1, 255)
-    runs = find_runs((field > 0).view(np.uint8))
+    labels = upsample_argmax(probabilities, probabilities.shape[:2])
+    runs = find_runs(labels)
     components = connect(runs, np.arange(256))
-    areas = np.sort(np.bincount(components, runs.lengths * (runs.labels == 1)))
+    areas = np.sort(np.bincount(components, runs.lengths * (runs.labels == HEART.label)))
     return float(areas[-2] / areas[-1]) if len(areas) > 1 and areas[-1] else 0.0
 
 

@@ -73,7 +73,10 @@ def heart_raggedness(probabilities: npt.NDArray[np.float32]) -> float:
 
     _, field = margins(probabilities, HEART.label, CERTAIN, STEPS)
     heart, area = _largest(field)
-    return _raggedness(_limited(field, heart)) if area else 1.0
+    if not area:
+        return 1.0
+    box = _box_around(heart, 1)
+    return _raggedness(_limited(field[box], heart[box]))
 
 
 def _raggedness(field: Ints) -> float:
