@@ -285,8 +285,7 @@ def _merged_record(
         finished=max(record.finished for record in records),
         engine={**first.engine, "device": devices, "build": builds},
         counts={
-            key: sum(record.counts.get(key, 0) for record in records)
-            for key in ("inputs", *COUNTS)
+            key: sum(record.counts.get(key, 0) for record in records) for key in ("inputs", *COUNTS)
         },
         interrupted=bool(missing),
         seconds=round(sum(record.seconds for record in records), 3),
