@@ -7,19 +7,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import ORGANS
+from ..labels import ORGANS, RIGHT_LEFT_LABELS, Organ
 from ..radiograph import Radiograph
-from .calibration import Calibration, load_calibration
+from .anatomy import Anatomy, load_anatomy
+from .calibration import SIDE_MODELS, Calibration
 from .features import QualityFeatures, extract_features
+<<<<<<< HEAD
 from .plausibility import implausible
+=======
+from .model_inputs import organ_inputs, side_inputs
+>>>>>>> 52c2a25 (feat: calibration of predicted Dice per weights, with raggedness and sides; xrayseg calibrate)
 
 # Texts of warnings. results.csv has them in its column ``warnings``; it is an interface, and its
-# values do not change.
+# values do not change. "left clavicle doubtful" and so on are among them, see ``doubtful``.
 SWAPPED = "left and right swapped?"
+ASYMMETRIC = "asymmetric lungs"
 CUT = "organ cut by the border"
 INVERTED = "image may be inverted"
 ROTATED = "image may be rotated"
 NOT_A_CHEST = "not a frontal chest film?"
+
+#: Reason why there is no predicted Dice: the weights have no calibration of their own.
+UNCALIBRATED = "uncalibrated"
 
 
 @dataclass(frozen=True)
@@ -28,56 +37,115 @@ class Quality:
 
     Attributes:
         predicted_dice: by organ, the expected Dice in [0, 1], calibrated on radiographs with known
-            masks; 0 for an organ that was not found.
-        score: mean of the predicted Dice, for the radiograph as a whole.
+            masks; 0 for an organ that was not found. Empty for weights without a calibration.
+        score: mean of the predicted Dice, for the radiograph as a whole; None without them.
         warnings: suspected problems, in words.
+        reason: why there is no predicted Dice, or empty.
     """
 
     predicted_dice: dict[str, float]
-    score: float
+    score: float | None
     warnings: tuple[str, ...] = ()
+    reason: str = ""
 
 
 def estimate_quality(
     radiograph: Radiograph,
     labels: npt.NDArray[np.uint8],
     probabilities: npt.NDArray[np.float32],
+    calibration: Calibration | None,
 ) -> Quality:
-    """Estimate the quality of a segmentation with the shipped calibration.
+    """Estimate the quality of a segmentation.
 
     Args:
         radiograph: the segmented radiograph, with its polarity decided.
-        labels: (H, W) uint8 label map.
+        labels: (H, W) uint8 label map, at the radiograph's resolution or the grid's.
         probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
+        calibration: of the weights, as ``calibration_of`` finds it; None for no predicted Dice.
     """
     from ..kernels import nearest
 
     features = extract_features(radiograph, labels, probabilities)
+<<<<<<< HEAD
     quality = quality_from_features(features, load_calibration())
     if {NOT_A_CHEST, ROTATED} & set(quality.warnings):  # then anatomy means nothing
         return quality
     small = nearest(labels, probabilities.shape[:2])
     return replace(quality, warnings=(*quality.warnings, *implausible(small, probabilities)))
+=======
+    return quality_from_features(features, calibration, load_anatomy())
+>>>>>>> 52c2a25 (feat: calibration of predicted Dice per weights, with raggedness and sides; xrayseg calibrate)
 
 
-def quality_from_features(features: QualityFeatures, calibration: Calibration) -> Quality:
+def quality_from_features(
+    features: QualityFeatures, calibration: Calibration | None, anatomy: Anatomy
+) -> Quality:
     """Predict Dice and derive warnings from features."""
-    inputs = calibration.model_inputs(features)[None]
+    if calibration is None:
+        warnings = _warnings(features, anatomy, is_scored_chest=True)
+        return Quality({}, None, tuple(warnings), UNCALIBRATED)
+    inputs = organ_inputs(features, anatomy)[None]
     predicted = {
         organ.name: 0.0
         if organ.name in features.missing
-        else float(calibration.organs[organ.name](inputs)[0])
+        else float(calibration.models[organ.name](inputs)[0])
         for organ in ORGANS
     }
     score = float(np.mean(list(predicted.values())))
-    return Quality(predicted, score, tuple(_warnings(features, calibration, score)))
+    is_chest = score >= calibration.chest_score
+    warnings = _warnings(features, anatomy, is_scored_chest=is_chest)
+    if NOT_A_CHEST not in warnings:  # otherwise every structure is doubtful
+        warnings += _doubts(features, calibration, anatomy, predicted)
+    return Quality(predicted, score, tuple(warnings))
 
 
-def _warnings(features: QualityFeatures, calibration: Calibration, score: float) -> list[str]:
-    limits = calibration.limits
+def predict_side(
+    features: QualityFeatures, calibration: Calibration, anatomy: Anatomy, organ: Organ, side: str
+) -> float:
+    """Predicted Dice of the right or left one of a paired organ; 0 where it was not found."""
+    if np.isnan(features.outlines[RIGHT_LEFT_LABELS.find(organ, side).name]).any():
+        return 0.0
+    model = calibration.models[SIDE_MODELS[organ.name]]
+    return float(model(side_inputs(features, anatomy, organ, side)[None])[0])
+
+
+def doubtful(name: str) -> str:
+    """Text of the warning that a structure or an organ is doubtful."""
+    return f"{name} doubtful"
+
+
+def _doubts(
+    features: QualityFeatures,
+    calibration: Calibration,
+    anatomy: Anatomy,
+    predicted: dict[str, float],
+) -> list[str]:
+    """Name what is doubtful: one side of a paired organ, or the organ."""
+    doubts = []
+    for organ in ORGANS:
+        if organ.name in features.missing:
+            continue
+        names = []
+        if organ.name in SIDE_MODELS:
+            limit = calibration.models[SIDE_MODELS[organ.name]].doubtful
+            names = [
+                RIGHT_LEFT_LABELS.find(organ, side).name
+                for side in organ.sides
+                if predict_side(features, calibration, anatomy, organ, side) < limit
+            ]
+        is_low = predicted[organ.name] < calibration.models[organ.name].doubtful
+        if len(names) == 1:
+            doubts.append(doubtful(names[0]))
+        elif names or is_low:
+            doubts.append(doubtful(organ.name))
+    return doubts
+
+
+def _warnings(features: QualityFeatures, anatomy: Anatomy, *, is_scored_chest: bool) -> list[str]:
+    limits = anatomy.limits
     warnings = [f"empty {name}" for name in features.missing]
-    upright, rotated = calibration.template_similarity(features.thumbnail)
-    not_a_chest = score < limits["chest_score"] or max(upright, rotated) < limits["chest_likeness"]
+    upright, rotated = anatomy.template_similarity(features.thumbnail)
+    not_a_chest = not is_scored_chest or max(upright, rotated) < limits["chest_likeness"]
     is_rotated = not features.polarity_contradicted and rotated - upright > limits["rotated"]
     if not_a_chest:
         warnings.append(NOT_A_CHEST)
@@ -85,9 +153,17 @@ def _warnings(features: QualityFeatures, calibration: Calibration, score: float)
         warnings.append(INVERTED)
     if is_rotated:
         warnings.append(ROTATED)
-    is_upright_chest = not (not_a_chest or is_rotated)  # otherwise laterality means nothing
-    if is_upright_chest and calibration.mirror_evidence(features.shape) > limits["swapped"]:
-        warnings.append(SWAPPED)
+    if not (not_a_chest or is_rotated):  # otherwise laterality means nothing
+        warnings += _laterality(features, anatomy)
     if max(features.border_contact.values()) > limits["touching"]:
         warnings.append(CUT)
     return warnings
+
+
+def _laterality(features: QualityFeatures, anatomy: Anatomy) -> list[str]:
+    """A mirror image is suspected only by the heart and the lungs together."""
+    shape, limits = features.shape, anatomy.limits
+    evidence = anatomy.mirror_evidence(shape)
+    if evidence > limits["swapped"] and anatomy.heart_mirror_evidence(shape) > limits["heart"]:
+        return [SWAPPED]
+    return [ASYMMETRIC] if anatomy.lung_asymmetry(shape) > limits["asymmetric"] else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..analysis.calibration import calibration_of
 from ..analysis.measurements import Measurements, measure_sides
 from ..analysis.quality import Quality, estimate_quality
 from ..labels import LabelScheme
@@ -60,7 +61,8 @@ class MaskSet:
     @cached_property
     def quality(self) -> Quality:
         """Predicted Dice and warnings."""
-        return estimate_quality(self.radiograph, self.labels, self.probabilities)
+        calibration = calibration_of(self.model)
+        return estimate_quality(self.radiograph, self.labels, self.probabilities, calibration)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:

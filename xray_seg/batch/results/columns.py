@@ -54,13 +54,14 @@ def done_row(
         measures: measurements of its label map.
         quality: its estimated quality.
         output_notes: notes of the output formats, added to those of the radiograph and the
-            measurements.
+            measurements, and to the reason why there is no predicted Dice.
     """
     spacing = radiograph.spacing or (None, None)
+    notes = (*radiograph.notes, *measures.notes, *output_notes, quality.reason)
     row: Row = {
         "input": str(path),
         "status": "ok",
-        "notes": "; ".join((*radiograph.notes, *measures.notes, *output_notes)),
+        "notes": "; ".join(filter(None, notes)),
         "labels": labels,
         "format": radiograph.format,
         "height_px": radiograph.shape[0],
@@ -78,12 +79,12 @@ def failed_row(path: InputPath, error: str, *, status: str = "failed") -> Row:
 
 
 def quality_cells(quality: Quality) -> Row:
-    """Make the cells of predicted Dice and warnings."""
+    """Make the cells of predicted Dice and warnings; without predicted Dice they are empty."""
     predicted = {
         f"{name}_predicted_dice": round(dice, _DICE_DIGITS)
         for name, dice in quality.predicted_dice.items()
     }
-    score = round(quality.score, _DICE_DIGITS)
+    score = None if quality.score is None else round(quality.score, _DICE_DIGITS)
     return {"quality": score, **predicted, "warnings": "; ".join(quality.warnings)}
 
 
