@@ -38,7 +38,7 @@ class Anatomy:
         shape_correlation: (F, F) their correlation, shrunk towards the identity.
         template: (THUMBNAIL_SIDE, THUMBNAIL_SIDE) mean thumbnail of upright phantoms.
         limits: thresholds of the warnings: ``chest_likeness`` (below: not a chest), ``rotated``,
-            ``swapped``, ``asymmetric`` and ``touching`` (above: a warning).
+            ``swapped``, ``heart``, ``asymmetric`` and ``touching`` (above: a warning).
     """
 
     shape_mean: list[float]

@@ -25,12 +25,12 @@ BAD = {"clavicles": 0.8, "clavicle": 0.8, "heart": 0.9, "lungs": 0.9, "lung": 0.
 
 #: Weight of all undegraded radiographs of a source together, and of all images of a degraded
 #: family. Undegraded ones are what is met most, degraded ones show what bad masks look like.
-_SOURCE_WEIGHT, _FAMILY_WEIGHT = 1.0, 0.03
+_SOURCE_WEIGHT, _FAMILY_WEIGHT = 1.0, 0.05
 #: Weight of radiographs that the network was trained on, relative to others: it does better on
 #: them than on new ones.
 _SEEN_WEIGHT = 0.5
 #: Penalty on squared coefficients.
-_RIDGE = 0.01
+_RIDGE = 0.003
 #: Dice is kept this far from 0 and 1.
 _EPSILON = 1e-3
 #: Limit of the score below which an image is no chest: the quantile of undegraded radiographs, a

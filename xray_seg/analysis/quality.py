@@ -27,6 +27,8 @@ INVERTED = "image may be inverted"
 ROTATED = "image may be rotated"
 NOT_A_CHEST = "not a frontal chest film?"
 
+#: Least predicted Dice of masks that can tell a mirror image.
+_SURE = 0.8
 #: Reason why there is no predicted Dice: the weights have no calibration of their own.
 UNCALIBRATED = "uncalibrated"
 
@@ -82,7 +84,7 @@ def quality_from_features(
 ) -> Quality:
     """Predict Dice and derive warnings from features."""
     if calibration is None:
-        warnings = _warnings(features, anatomy, is_scored_chest=True)
+        warnings = _warnings(features, anatomy, is_chest=True, is_sure=True)
         return Quality({}, None, tuple(warnings), UNCALIBRATED)
     inputs = organ_inputs(features, anatomy)[None]
     predicted = {
@@ -93,7 +95,7 @@ def quality_from_features(
     }
     score = float(np.mean(list(predicted.values())))
     is_chest = score >= calibration.chest_score
-    warnings = _warnings(features, anatomy, is_scored_chest=is_chest)
+    warnings = _warnings(features, anatomy, is_chest=is_chest, is_sure=score >= _SURE)
     if NOT_A_CHEST not in warnings:  # otherwise every structure is doubtful
         warnings += _doubts(features, calibration, anatomy, predicted)
     return Quality(predicted, score, tuple(warnings))
@@ -141,11 +143,20 @@ def _doubts(
     return doubts
 
 
-def _warnings(features: QualityFeatures, anatomy: Anatomy, *, is_scored_chest: bool) -> list[str]:
+def _warnings(
+    features: QualityFeatures, anatomy: Anatomy, *, is_chest: bool, is_sure: bool
+) -> list[str]:
+    """Warnings besides those of doubtful organs.
+
+    Args:
+        features, anatomy: what they derive from.
+        is_chest: whether predicted Dice is high enough for a chest radiograph.
+        is_sure: whether it is high enough for the masks to tell a mirror image.
+    """
     limits = anatomy.limits
     warnings = [f"empty {name}" for name in features.missing]
     upright, rotated = anatomy.template_similarity(features.thumbnail)
-    not_a_chest = not is_scored_chest or max(upright, rotated) < limits["chest_likeness"]
+    not_a_chest = not is_chest or max(upright, rotated) < limits["chest_likeness"]
     is_rotated = not features.polarity_contradicted and rotated - upright > limits["rotated"]
     if not_a_chest:
         warnings.append(NOT_A_CHEST)
@@ -154,16 +165,17 @@ def _warnings(features: QualityFeatures, anatomy: Anatomy, *, is_scored_chest: b
     if is_rotated:
         warnings.append(ROTATED)
     if not (not_a_chest or is_rotated):  # otherwise laterality means nothing
-        warnings += _laterality(features, anatomy)
+        warnings += _laterality(features, anatomy, is_sure=is_sure)
     if max(features.border_contact.values()) > limits["touching"]:
         warnings.append(CUT)
     return warnings
 
 
-def _laterality(features: QualityFeatures, anatomy: Anatomy) -> list[str]:
-    """A mirror image is suspected only by the heart and the lungs together."""
+def _laterality(features: QualityFeatures, anatomy: Anatomy, *, is_sure: bool) -> list[str]:
+    """A mirror image is suspected by heart and lungs together, and by sound masks alone."""
     shape, limits = features.shape, anatomy.limits
     evidence = anatomy.mirror_evidence(shape)
-    if evidence > limits["swapped"] and anatomy.heart_mirror_evidence(shape) > limits["heart"]:
+    heart = anatomy.heart_mirror_evidence(shape)
+    if is_sure and evidence > limits["swapped"] and heart > limits["heart"]:
         return [SWAPPED]
     return [ASYMMETRIC] if anatomy.lung_asymmetry(shape) > limits["asymmetric"] else []
