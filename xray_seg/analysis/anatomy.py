@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.files import write_text
+from ..labels import ORGANS
 from .features import THUMBNAIL_SIDE
-from .shape_features import LATERALITY_FEATURES, SHAPE_FEATURES, Vector
+from .shape_features import FEATURES_OF, LATERALITY_FEATURES, SHAPE_FEATURES, Vector
 
 ANATOMY_FILE = Path(__file__).with_name("anatomy.json")
 #: Distance from the mean shape, in standard deviations, where no feature is known; larger
@@ -63,6 +64,11 @@ class Anatomy:
         deviation = np.clip(deviation[used], -FARTHEST, FARTHEST)
         square = deviation @ np.linalg.solve(self._correlation[np.ix_(used, used)], deviation)
         return float(np.sqrt(square / len(deviation)))
+
+    def shape_distances(self, shape: Vector) -> Vector:
+        """(4,) logarithm of one plus the distance of all features, and of each organ's."""
+        chosen = [None, *(FEATURES_OF[organ.name] for organ in ORGANS)]
+        return np.log1p([self.shape_distance(shape, each) for each in chosen])
 
     def template_similarity(self, thumbnail: npt.NDArray[np.float32]) -> tuple[float, float]:
         """Correlation with the template: as it stands, and the highest of three rotations."""

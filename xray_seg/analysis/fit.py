@@ -70,7 +70,10 @@ def fit_calibration(samples: Sequence[Sample], anatomy: Anatomy, sha256: str) ->
     Raises:
         DatasetError: the Dice of an organ is known for no sample.
     """
-    inputs = np.array([organ_inputs(sample.features, anatomy) for sample in samples])
+    distances = [anatomy.shape_distances(sample.features.shape) for sample in samples]
+    inputs = np.array(
+        [organ_inputs(each.features, near) for each, near in zip(samples, distances, strict=True)]
+    )
     models = {}
     for organ in ORGANS:
         known = _known(samples, organ.name)
@@ -82,8 +85,12 @@ def fit_calibration(samples: Sequence[Sample], anatomy: Anatomy, sha256: str) ->
         rows, dice, weights = [], np.empty(0), np.empty(0)
         for side in organ.sides:
             structure = RIGHT_LEFT_LABELS.find(organ, side).name
-            chosen = [samples[index] for index in _known(samples, structure)]
-            rows += [side_inputs(each.features, anatomy, organ, side) for each in chosen]
+            places = _known(samples, structure)
+            chosen = [samples[place] for place in places]
+            rows += [
+                side_inputs(samples[place].features, distances[place], organ, side)
+                for place in places
+            ]
             dice = np.append(dice, [each.dice[structure] for each in chosen])
             weights = np.append(weights, _weights(chosen))
         name = SIDE_MODELS[organ.name]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..labels import CLAVICLES, LUNGS, ORGANS, RIGHT_LEFT_LABELS, Organ
-from .anatomy import Anatomy
 from .features import QualityFeatures
-from .shape_features import FEATURES_OF, SHAPE_FEATURES, Vector
+from .shape_features import SHAPE_FEATURES, Vector
 
 #: Sign of the effect on predicted Dice that a model may find, by input: 1 more is better, -1 less
 #: is better.
@@ -48,18 +47,21 @@ _LARGEST_RATIO = 3.0
 _EPSILON = 0.003
 
 
-def organ_inputs(features: QualityFeatures, anatomy: Anatomy) -> Vector:
-    """(n,) inputs of the models of organs, in the order of ORGAN_INPUTS."""
+def organ_inputs(features: QualityFeatures, distances: Vector) -> Vector:
+    """(n,) inputs of the models of organs, in the order of ORGAN_INPUTS.
+
+    Args:
+        features: of the segmentation.
+        distances: ``Anatomy.shape_distances`` of its shape.
+    """
     confidence = features.confidence
-    distances = [anatomy.shape_distance(features.shape)]
-    distances += [anatomy.shape_distance(features.shape, FEATURES_OF[o.name]) for o in ORGANS]
     return np.concatenate(
         [
             *(confidence[organ.name] for organ in ORGANS),
             *(_worse([confidence[name] for name in _sides(o)], _CONFIDENCE) for o in _PAIRED),
             *(_worse([_outline(features, name) for name in _sides(o)], _OUTLINE) for o in ORGANS),
             [np.log(_EPSILON + features.lost[organ.name]) for organ in ORGANS],
-            np.log1p(distances),
+            distances,
             [
                 abs(_ratio(features.shape[SHAPE_FEATURES.index(f"{o.name}_right_to_left")]))
                 for o in _PAIRED
@@ -69,23 +71,18 @@ def organ_inputs(features: QualityFeatures, anatomy: Anatomy) -> Vector:
     )
 
 
-def side_inputs(features: QualityFeatures, anatomy: Anatomy, organ: Organ, side: str) -> Vector:
+def side_inputs(features: QualityFeatures, distances: Vector, organ: Organ, side: str) -> Vector:
     """(n,) inputs of the model of one lung or clavicle, in the order of SIDE_INPUTS."""
     name = RIGHT_LEFT_LABELS.find(organ, side).name
     (other,) = (each for each in _sides(organ) if each != name)
     ratio = _ratio(features.outlines[name][3] - features.outlines[other][3])
-    distances = (
-        anatomy.shape_distance(features.shape),
-        anatomy.shape_distance(features.shape, FEATURES_OF[organ.name]),
-    )
     return np.concatenate(
         [
             features.confidence[name],
             features.confidence[other],
             _outline(features, name),
             [max(-ratio, 0.0), max(ratio, 0.0), np.log(_EPSILON + features.lost[organ.name])],
-            np.log1p(distances),
-            [np.isnan(features.shape).mean()],
+            [distances[0], distances[1 + ORGANS.index(organ)], np.isnan(features.shape).mean()],
         ]
     )
 
