@@ -23,8 +23,7 @@ class Raggedness(NamedTuple):
     thin: npt.NDArray[np.int64]
 
 
-def raggedness(
-    runs: Runs, values: npt.NDArray[np.uint8], count: int, thickness: int) -> Raggedness:
+def raggedness(runs: Runs, values: npt.NDArray[np.uint8], count: int, thickness: int) -> Raggedness:
     """Measure how ragged the masks are.
 
     Args:

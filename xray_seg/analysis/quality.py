@@ -12,15 +12,9 @@ from ..radiograph import Radiograph
 from .anatomy import Anatomy, load_anatomy
 from .calibration import SIDE_MODELS, Calibration
 from .features import QualityFeatures, extract_features
-<<<<<<< HEAD
-from .plausibility import implausible
-=======
 from .model_inputs import organ_inputs, side_inputs
-<<<<<<< HEAD
->>>>>>> 52c2a25 (feat: calibration of predicted Dice per weights, with raggedness and sides; xrayseg calibrate)
-=======
+from .plausibility import implausible
 from .shape_features import Vector
->>>>>>> 68b808e (test: calibration, its command, outlines, degraded radiographs)
 
 # Texts of warnings. results.csv has them in its column ``warnings``; it is an interface, and its
 # values do not change. "left clavicle doubtful" and so on are among them, see ``doubtful``.
@@ -75,15 +69,11 @@ def estimate_quality(
     from ..kernels import nearest
 
     features = extract_features(radiograph, labels, probabilities)
-<<<<<<< HEAD
-    quality = quality_from_features(features, load_calibration())
+    quality = quality_from_features(features, calibration, load_anatomy())
     if {NOT_A_CHEST, ROTATED} & set(quality.warnings):  # then anatomy means nothing
         return quality
     small = nearest(labels, probabilities.shape[:2])
     return replace(quality, warnings=(*quality.warnings, *implausible(small, probabilities)))
-=======
-    return quality_from_features(features, calibration, load_anatomy())
->>>>>>> 52c2a25 (feat: calibration of predicted Dice per weights, with raggedness and sides; xrayseg calibrate)
 
 
 def quality_from_features(
