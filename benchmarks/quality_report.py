@@ -1,129 +1,109 @@
-"""Print tables of the accuracy of predicted Dice and warnings."""
+"""Tables of the accuracy of predicted Dice, and of warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 import click
 import numpy as np
 import numpy.typing as npt
-from quality_fit import WHOLE, fit_calibration
-from quality_sample import Sample
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
+from xray_seg.analysis.anatomy import Anatomy
 from xray_seg.analysis.calibration import Calibration
+from xray_seg.analysis.fit import BAD, WHOLE, Sample, fit_calibration
 from xray_seg.analysis.quality import Quality, quality_from_features
-from xray_seg.analysis.shape_features import Vector
-from xray_seg.labels import ORGANS
+from xray_seg.labels import LUNGS, ORGANS
 
-#: Masks below this Dice count as bad.
-BAD = 0.9
-_NAMES = tuple(organ.name for organ in ORGANS)
+Vector = npt.NDArray[np.float64]
 
 
-def print_report(
-    calibration: Calibration, train: Sequence[Sample], test: Sequence[Sample], truths: Vector
+def print_sources(
+    samples: Sequence[Sample],
+    drawn: Sequence[Sample],
+    held_back: Collection[str],
+    anatomy: Anatomy,
 ) -> None:
-    """Print Markdown tables; ``test`` are radiographs that the fit has not seen."""
-    found = [quality_from_features(sample.features, calibration) for sample in test]
-    click.echo("| radiographs | masks of | bad | correlation | rank correlation | area under ROC |")
-    click.echo("| --- | --- | --- | --- | --- | --- |")
-    chest = [sample.family in _degraded(test) for sample in test]
-    for title, chosen in (
-        ("all", np.ones(len(test), bool)),
-        ("chest radiographs, degraded or not", np.array(chest)),
-        ("undegraded validation radiographs", np.array([s.family == WHOLE for s in test])),
-    ):
-        for name, predicted, true in _columns(found, test):
-            _print_row(title, name, predicted[chosen], true[chosen])
-    click.echo("\nEach kind of degradation, excluded from the fit:\n")
+    """Leave one source out of the fit of lungs, and evaluate on it; organs on held-back cases."""
     click.echo(
-        "| degradation | radiographs | true Dice | predicted | error | ROC area with undegraded |"
+        "| source left out | masks of | images | bad | AUC | bad among worst tenth | error |"
     )
-    click.echo("| --- | --- | --- | --- | --- | --- |")
-    for family in dict.fromkeys(sample.family for sample in test):
-        _print_family(family, train, test, truths, calibration)
-    click.echo("\nShare of radiographs with each warning:\n")
-    warnings = dict.fromkeys(warning for each in found for warning in each.warnings)
-    click.echo("| | " + " | ".join(warnings) + " |")
-    click.echo("| --- |" + " --- |" * len(warnings))
-    for family in dict.fromkeys(sample.family for sample in test):
-        mine = [q for q, sample in zip(found, test, strict=True) if sample.family == family]
-        shares = (np.mean([warning in each.warnings for each in mine]) for warning in warnings)
-        click.echo(f"| {_words(family)} | " + " | ".join(f"{share:.0%}" for share in shares) + " |")
+    click.echo("| --- | --- | --- | --- | --- | --- | --- |")
+    for left in dict.fromkeys(each.source for each in samples):
+        train = [
+            _without_lungs(each) if each.source == left else each
+            for each in samples
+            if each.case not in held_back
+        ]
+        fitted = fit_calibration([*train, *drawn], anatomy, "")
+        test = [
+            each
+            for each in samples
+            if each.source == left and (each.case in held_back or each.family == WHOLE)
+            if each.case in held_back or not each.seen
+        ]
+        found = [quality_from_features(each.features, fitted, anatomy) for each in test]
+        for organ in ORGANS:
+            _print_row(left, organ.name, found, test)
 
 
-def _degraded(samples: Sequence[Sample]) -> set[str]:
-    return {s.family for s in samples if any(value > 0 for value in s.dice.values())}
+def _without_lungs(sample: Sample) -> Sample:
+    """The sample with the Dice of lungs unknown: they are what is left out."""
+    dice = {name: value for name, value in sample.dice.items() if "lung" not in name}
+    return Sample(sample.case, sample.source, sample.family, sample.features, dice, sample.seen)
 
 
-def _columns(
-    found: Sequence[Quality], samples: Sequence[Sample]
-) -> list[tuple[str, Vector, Vector]]:
-    """Predicted and true Dice of each organ, and their mean."""
-    true = np.array([[sample.dice[name] for name in _NAMES] for sample in samples])
-    columns = [
-        (name, np.array([q.predicted_dice[name] for q in found]), true[:, index])
-        for index, name in enumerate(_NAMES)
-    ]
-    count = np.maximum((~np.isnan(true)).sum(axis=1), 1)
-    mean = np.nansum(true, axis=1) / count
-    mean[np.isnan(true).all(axis=1)] = np.nan
-    return [*columns, ("mean", np.array([q.score for q in found]), mean)]
-
-
-def _print_row(title: str, name: str, predicted: Vector, true: Vector) -> None:
+def _print_row(source: str, organ: str, found: Sequence[Quality], test: Sequence[Sample]) -> None:
+    true = np.array([each.dice.get(organ, np.nan) for each in test])
     known = ~np.isnan(true)
-    predicted, true = predicted[known], true[known]
-    area = roc_area(predicted, true < BAD)
+    if not known.any():
+        return
+    predicted = np.array([quality.predicted_dice[organ] for quality in found])[known]
+    is_bad = true[known] < BAD[organ]
+    tenth = np.argsort(predicted)[: max(1, round(len(predicted) / 10))]
+    area = roc_area(predicted, is_bad)
     cells = [
-        f"{np.mean(true < BAD):.0%}",
-        f"{np.corrcoef(predicted, true)[0, 1]:.3f}",
-        f"{spearmanr(predicted, true).statistic:.3f}",
-        "no bad masks" if area is None else f"{area:.3f}",
+        source,
+        organ,
+        str(known.sum()),
+        str(is_bad.sum()),
+        "none is bad" if area is None else f"{area:.3f}",
+        f"{is_bad[tenth].mean():.0%}",
+        f"{np.abs(predicted - true[known]).mean():.3f}",
     ]
-    click.echo(f"| {title} | {name} | " + " | ".join(cells) + " |")
+    click.echo(f"| {' | '.join(cells)} |")
 
 
-def _print_family(
-    family: str,
-    train: Sequence[Sample],
-    test: Sequence[Sample],
-    truths: Vector,
+def print_warnings(
+    samples: Sequence[Sample],
     calibration: Calibration,
+    anatomy: Anatomy,
+    held_back: Collection[str],
 ) -> None:
-    """Evaluate a fit that excludes this kind of degradation."""
-    rest = [sample for sample in train if sample.family != family]
-    blind = calibration
-    if family != WHOLE:
-        blind = replace(
-            fit_calibration(truths, rest, calibration.weights_sha256), limits=calibration.limits
+    """Print how many images of each source get each warning."""
+    click.echo("\n| images | count | warnings |\n| --- | --- | --- |")
+    groups: dict[str, list[Sample]] = {}
+    for each in samples:
+        if each.family == WHOLE:
+            lungs = each.dice.get(LUNGS.name, np.nan)
+            state = "" if each.source == "jsrt" else " good" if lungs >= BAD["lungs"] else " bad"
+            part = " held back" if each.case in held_back else ""
+            groups.setdefault(f"{each.source}{part}{state}", []).append(each)
+    for title, members in groups.items():
+        warnings = Counter(
+            warning
+            for each in members
+            for warning in quality_from_features(each.features, calibration, anatomy).warnings
         )
-    chosen = [sample for sample in test if sample.family in (family, WHOLE)]
-    found = [quality_from_features(sample.features, blind) for sample in chosen]
-    _, predicted, true = _columns(found, chosen)[-1]
-    mine = np.array([sample.family == family for sample in chosen]) & ~np.isnan(true)
-    known = ~np.isnan(true)
-    area = roc_area(predicted[known], true[known] < BAD)
-    cells = [
-        _words(family),
-        str(mine.sum()),
-        f"{true[mine].mean():.3f}",
-        f"{predicted[mine].mean():.3f}",
-        f"{np.abs(predicted - true)[mine].mean():.3f}",
-        "no bad masks" if area is None else f"{area:.3f}",
-    ]
-    click.echo("| " + " | ".join(cells) + " |")
+        text = ", ".join(f"{warning} {count}" for warning, count in warnings.most_common())
+        click.echo(f"| {title} | {len(members)} | {text} |")
 
 
-def roc_area(score: Vector, bad: npt.NDArray[np.bool_]) -> float | None:
-    """Probability that a bad mask scores lower than a good one (Mann-Whitney)."""
-    below, above = int(bad.sum()), int((~bad).sum())
-    if not below or not above:
+def roc_area(predicted: Vector, is_bad: npt.NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve for finding bad masks by low predictions; None if undefined."""
+    bad, good = int(is_bad.sum()), int((~is_bad).sum())
+    if not bad or not good:
         return None
-    return float(1 - (rankdata(score)[bad].sum() - below * (below + 1) / 2) / (below * above))
-
-
-def _words(family: str) -> str:
-    return family.replace("_", " ")
+    ranks = rankdata(-predicted)
+    return float((ranks[is_bad].sum() - bad * (bad + 1) / 2) / (bad * good))

@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "Check the outputs of a batch against its journal.",
     "train": "Train a network on radiographs with masks.",
     "evaluate": "Score weights against reference masks.",
+    "calibrate": "Calibrate predicted Dice for your own weights.",
     "bench": "Measure the speed on this machine.",
     "phantom": "Make synthetic radiographs with reference masks.",
     "info": "Show versions, devices, engines and weights.",

@@ -27,6 +27,8 @@ from .outlines import box_sums as box_sums
 from .outlines import margins as margins
 from .outlines import outline_lengths as outline_lengths
 from .overlay import blend as blend
+from .raggedness import Raggedness as Raggedness
+from .raggedness import raggedness as raggedness
 from .resample import area_fractions as area_fractions
 from .resample import area_mean as area_mean
 from .resample import nearest as nearest

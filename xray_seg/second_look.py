@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .analysis.calibration import load_calibration
+from .analysis.calibration import Calibration, calibration_of
 from .analysis.quality import estimate_quality
 from .models.engines import Engine
 from .models.model_folder import Model
@@ -30,8 +30,9 @@ CLEAR = 0.8
 #: Predicted quality below which other readings are tried. No inverted or turned copy reaches it.
 DOUBTFUL = 0.7
 #: Another reading is taken if its predicted quality is higher by this much. Of 1,107 upright
-#: radiographs, none is taken to be inverted or turned.
-MARGIN = 0.2
+#: radiographs of three sources each has a higher quality than its inverted and turned copies; for
+#: 3 of them, not by this much.
+MARGIN = 0.1
 
 _RIGHT_ANGLES = (90, 180, 270)
 
@@ -86,19 +87,20 @@ def look_again(
     Returns:
         The predictions, in the same order, each in the reading chosen.
     """
-    if model is None or model.sha256 != load_calibration().weights_sha256:
+    calibration = calibration_of(model)
+    if calibration is None:
         return list(predictions)
     chosen = list(predictions)
     doubts = []
     for place, each in enumerate(predictions):
         if may_change(each.model_input) and not is_clear(each):
-            score = grid_quality(each)
-            if score is not None and score < DOUBTFUL:
+            score = grid_quality(each, calibration)
+            if score < DOUBTFUL:
                 doubts.append(_Doubt(place, each, score, each, score))
-    doubts = _try(engine, doubts, _single_changes)
+    doubts = _try(engine, calibration, doubts, _single_changes)
     unsettled = [each for each in doubts if each.best_score < DOUBTFUL]
     settled = [each for each in doubts if each.best_score >= DOUBTFUL]
-    for doubt in (*settled, *_try(engine, unsettled, _double_changes)):
+    for doubt in (*settled, *_try(engine, calibration, unsettled, _double_changes)):
         chosen[doubt.place] = doubt.chosen
     return chosen
 
@@ -111,13 +113,13 @@ def is_clear(prediction: Prediction) -> bool:
     return bool(expected_dice(inside)[1:].min() >= CLEAR)
 
 
-def grid_quality(prediction: Prediction) -> float | None:
-    """Predicted quality of a prediction, judged on the grid; None for uncalibrated weights."""
+def grid_quality(prediction: Prediction, calibration: Calibration) -> float:
+    """Predicted quality of a prediction, judged on the grid."""
     box = prediction.model_input.box
     inside = box.crop(prediction.probabilities)
     labels, _ = restore(inside, (box.height, box.width))
     shown = Radiograph(np.ascontiguousarray(box.crop(prediction.model_input.grid)), False)
-    return estimate_quality(shown, labels, inside).score
+    return estimate_quality(shown, labels, inside, calibration).score or 0.0
 
 
 def may_change(model_input: ModelInput) -> bool:
@@ -140,7 +142,10 @@ def _double_changes(shown: ModelInput) -> Iterator[Reading]:
 
 
 def _try(
-    engine: Engine, doubts: list[_Doubt], changes: Callable[[ModelInput], Iterator[Reading]]
+    engine: Engine,
+    calibration: Calibration,
+    doubts: list[_Doubt],
+    changes: Callable[[ModelInput], Iterator[Reading]],
 ) -> list[_Doubt]:
     """Predict other readings of doubtful radiographs, and keep the best of each."""
     candidates = [
@@ -154,8 +159,8 @@ def _try(
         outcomes = engine.predict(np.stack([shown.grid for _, shown in part]))
         for (index, shown), probabilities in zip(part, outcomes, strict=True):
             prediction = Prediction(shown, np.array(probabilities))
-            score = grid_quality(prediction)
-            if score is not None and score > found[index].best_score:
+            score = grid_quality(prediction, calibration)
+            if score > found[index].best_score:
                 found[index] = replace(found[index], best=prediction, best_score=score)
     return found
 

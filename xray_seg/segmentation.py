@@ -152,7 +152,7 @@ class Segmentation:
         parts = [
             f"{self.radiograph.source}: {height} x {width} pixels",
             "no cardiothoracic ratio" if ratio is None else f"cardiothoracic ratio {ratio:.3f}",
-            f"predicted Dice {self.quality.score:.2f}",
+            f"predicted Dice {_score_text(self.quality)}",
             *self.quality.warnings,
         ]
         return ", ".join(parts)
@@ -179,3 +179,7 @@ class Segmentation:
         """The fields alone: what was computed from them is computed again after unpickling."""
         names = ("radiograph", "labels", "probabilities", "model", "runs", "presentation")
         return {name: self.__dict__[name] for name in names}
+
+
+def _score_text(quality: Quality) -> str:
+    return quality.reason if quality.score is None else f"{quality.score:.2f}"

@@ -8,21 +8,25 @@ import pytest
 from scipy import ndimage
 
 from xray_seg import Radiograph, Segmenter
-from xray_seg.analysis.calibration import load_calibration, save_calibration
+from xray_seg.analysis.anatomy import load_anatomy
+from xray_seg.analysis.calibration import calibration_of
 from xray_seg.analysis.features import extract_features
 from xray_seg.analysis.quality import (
+    ASYMMETRIC,
     CUT,
     INVERTED,
     NOT_A_CHEST,
     ROTATED,
     SWAPPED,
+    UNCALIBRATED,
+    estimate_quality,
     quality_from_features,
 )
 from xray_seg.analysis.shape_features import LATERALITY_FEATURES, SHAPE_FEATURES, shape_features
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.labels import ORGANS
-from xray_seg.models.model_folder import load_model
+from xray_seg.models.model_folder import load_model, shipped_models
 from xray_seg.postprocessing.laterality import find_sides
 from xray_seg.preprocessing.corrections import NONE
 
@@ -44,8 +48,19 @@ def warnings_of(segmenter, pixels, inverted=False) -> tuple[str, ...]:
     return segmenter(Radiograph(pixels, inverted)).quality.warnings
 
 
-def test_the_calibration_belongs_to_the_default_weights():
-    assert load_calibration().weights_sha256 == load_model(None).sha256
+def quality_of(labels, probabilities=None, calibration=None):
+    """Quality of a phantom's radiograph with other masks."""
+    if probabilities is None:
+        probabilities = np.eye(4, dtype=np.float32)[labels]
+    features = extract_features(Radiograph(radiograph(0)), labels, probabilities)
+    calibration = calibration or calibration_of(load_model())
+    return quality_from_features(features, calibration, load_anatomy())
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_each_of_the_shipped_weights_has_its_calibration(name):
+    model = load_model(name)
+    assert calibration_of(model).weights_sha256 == model.sha256
 
 
 def test_sound_radiographs_are_trusted(segmenter):
@@ -110,10 +125,7 @@ def test_blur_and_noise_lower_the_prediction(segmenter):
 def test_an_organ_that_was_not_found_has_no_dice():
     labels = phantom_labels(make_phantom(0, SIDE))
     labels[labels == 2] = 0
-    probabilities = np.eye(4, dtype=np.float32)[labels]
-    quality = quality_from_features(
-        extract_features(Radiograph(radiograph(0)), labels, probabilities), load_calibration()
-    )
+    quality = quality_of(labels)
     assert "empty heart" in quality.warnings
     assert quality.predicted_dice["heart"] == 0
     assert quality.predicted_dice["lungs"] > 0
@@ -122,14 +134,65 @@ def test_an_organ_that_was_not_found_has_no_dice():
 def test_sure_probabilities_predict_more_than_unsure_ones():
     labels = phantom_labels(make_phantom(0, SIDE))
     sure = np.eye(4, dtype=np.float32)[labels]
-    scores = [
-        quality_from_features(
-            extract_features(Radiograph(radiograph(0)), labels, p), load_calibration()
-        ).score
-        for p in (sure, 0.7 * sure + 0.075, 0.5 * sure + 0.125)
-    ]
+    scores = [quality_of(labels, p).score for p in (sure, 0.7 * sure + 0.075, 0.5 * sure + 0.125)]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[2] + 0.1
+
+
+@pytest.mark.parametrize(("side", "image_side"), [("left", 1), ("right", 0)])
+def test_a_tiny_clavicle_is_named(side, image_side):
+    labels = phantom_labels(make_phantom(0, SIDE))
+    half = labels[:, SIDE // 2 :] if image_side else labels[:, : SIDE // 2]
+    rows, columns = np.nonzero(half == 1)
+    outside = (np.abs(np.arange(SIDE) - rows.mean()) > 4)[:, None] | (
+        np.abs(np.arange(half.shape[1]) - columns.mean()) > 4
+    )
+    assert quality_of(labels).warnings == ()
+    half[outside & (half == 1)] = 0
+    assert 10 < np.count_nonzero(half == 1) < 100
+    assert quality_of(labels).warnings == (f"{side} clavicle doubtful",)
+
+
+def test_a_clavicle_that_is_missing_is_named():
+    labels = phantom_labels(make_phantom(0, SIDE))
+    left = labels[:, SIDE // 2 :]
+    left[left == 1] = 0
+    assert "left clavicle doubtful" in quality_of(labels).warnings
+
+
+def test_a_ragged_heart_predicts_less_than_a_smooth_one():
+    labels = phantom_labels(make_phantom(0, SIDE))
+    ragged = labels.copy()
+    heart = labels == 2
+    comb = heart & ~ndimage.binary_erosion(heart, iterations=8) & (np.arange(SIDE) % 6 < 3)[:, None]
+    ragged[comb] = 0
+    # The same probabilities for both: only the outline differs.
+    probabilities = (0.97 * np.eye(4, dtype=np.float32)[labels] + 0.0075).astype(np.float32)
+    smooth, rough = (quality_of(each, probabilities) for each in (labels, ragged))
+    assert rough.predicted_dice["heart"] < smooth.predicted_dice["heart"]
+
+
+@pytest.mark.parametrize("columns", [slice(0, SIDE // 2), slice(SIDE // 2, SIDE)])
+def test_one_small_lung_is_asymmetric_and_not_swapped(columns):
+    labels = phantom_labels(make_phantom(0, SIDE))
+    half = labels[:, columns]
+    rows = np.nonzero((half == 3).any(axis=1))[0]
+    lower = half[int(rows.mean()) :]
+    lower[lower == 3] = 0
+    upper = half[: rows.min() + 25]
+    upper[upper == 3] = 0
+    warnings = quality_of(labels).warnings
+    assert ASYMMETRIC in warnings
+    assert SWAPPED not in warnings
+
+
+def test_weights_without_a_calibration_have_no_predicted_dice(segmenter):
+    result = segmenter(Radiograph(radiograph(0)[:, : int(SIDE * 0.75)]))
+    quality = estimate_quality(result.radiograph, result.labels, result.probabilities, None)
+    assert quality.predicted_dice == {}
+    assert quality.score is None
+    assert quality.reason == UNCALIBRATED
+    assert CUT in quality.warnings  # which needs no calibration
 
 
 def test_a_mirrored_map_has_a_mirrored_shape():
@@ -143,17 +206,6 @@ def test_a_mirrored_map_has_a_mirrored_shape():
         else:
             expected = 1 - twin if name in mirrored else twin
         assert one[place] == pytest.approx(expected, abs=1e-6), name
-
-
-def test_a_calibration_comes_back_as_it_was_written(tmp_path, monkeypatch):
-    calibration = load_calibration()
-    save_calibration(calibration, tmp_path / "again.json")
-    monkeypatch.setattr("xray_seg.analysis.calibration.CALIBRATION_FILE", tmp_path / "again.json")
-    load_calibration.cache_clear()
-    try:
-        assert load_calibration() == calibration
-    finally:
-        load_calibration.cache_clear()
 
 
 def test_batch_lists_what_to_distrust_worst_first(tmp_path, capsys):

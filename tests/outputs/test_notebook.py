@@ -9,12 +9,13 @@ import pytest
 
 from xray_seg import Radiograph
 from xray_seg.data.phantom import make_phantom, phantom_labels
+from xray_seg.models.model_folder import load_model
 from xray_seg.segmentation import Segmentation
 
 
 def _segmentation(labels, pixels, **facts):
     shares = np.eye(4, dtype=np.float32)[labels] * 0.96 + 0.01
-    return Segmentation(Radiograph(pixels, **facts), labels, shares)
+    return Segmentation(Radiograph(pixels, **facts), labels, shares, load_model())
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def test_it_lists_areas_ratio_and_predicted_dice(shown):
     for organ, area in shown.measurements.area_cm2.items():
         assert re.search(rf"{organ}</td>\s*<td>{area:.1f} cm²</td>", page)
     assert f"cardiothoracic ratio: {shown.measurements.cardiothoracic_ratio:.3f}" in page
+    assert len(shown.quality.predicted_dice) == 3
     for dice in shown.quality.predicted_dice.values():
         assert f"<td>{dice:.2f}</td>" in page
 

@@ -1,167 +1,117 @@
-"""Calibration from quality features to predicted Dice, fitted by benchmarks/quality.py."""
+"""Calibration of predicted Dice: models for one set of weights, kept in their model folder."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .._util.files import write_text
+from ..errors import WeightsError
 from ..labels import ORGANS
-from .features import THUMBNAIL_SIDE, QualityFeatures
-from .shape_features import FEATURES_OF, LATERALITY_FEATURES, SHAPE_FEATURES, Vector
+from ..models.model_folder import CALIBRATION_FILE, Model
+from .anatomy import rounded_json
+from .model_inputs import ORGAN_INPUTS, SIDE_INPUTS
+from .shape_features import Vector
 
-CALIBRATION_FILE = Path(__file__).with_name("calibration.json")
-#: Distance from the mean shape, in standard deviations, where no feature is known; larger
-#: deviations are clipped to it.
-FARTHEST = 30.0
-#: Shrinkage: weight of the empirical correlation of shape features; the rest is the identity.
-_EMPIRICAL_WEIGHT = 0.9
-#: Orientations by right angles.
-_ROTATIONS = 4
+#: Models of one side of a paired organ, by name of the organ.
+SIDE_MODELS = {"clavicles": "clavicle", "lungs": "lung"}
+#: Standardised inputs are clipped to this, so that rare values do not decide alone.
+CLIP = 6.0
+#: Names of the inputs of the models of organs and of single sides.
+_INPUTS = {"organ": list(ORGAN_INPUTS), "side": list(SIDE_INPUTS)}
 
 
 @dataclass(frozen=True)
 class LogisticModel:
-    """A logistic model of an organ's Dice, with standardised inputs.
+    """A logistic model of Dice, with standardised inputs.
 
     Attributes:
         mean: (n,) mean of the inputs.
         scale: (n,) standard deviation of the inputs.
         coefficients: (n,) weights of the standardised inputs.
         bias: the intercept.
+        doubtful: predicted Dice below which more than half of the masks are bad.
     """
 
     mean: list[float]
     scale: list[float]
     coefficients: list[float]
     bias: float
+    doubtful: float = 0.0
 
     def __call__(self, inputs: Vector) -> Vector:
         """Predict (m,) Dice in [0, 1] from (m, n) inputs."""
         standard = (inputs - np.array(self.mean)) / np.array(self.scale)
-        score = standard @ np.array(self.coefficients) + self.bias
+        score = np.clip(standard, -CLIP, CLIP) @ np.array(self.coefficients) + self.bias
         return 1 / (1 + np.exp(-np.clip(score, -30, 30)))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Statistics of the training radiographs, and models fitted to them.
+    """Models of Dice for one set of weights.
 
     Attributes:
-        weights_sha256: hash of the weights whose output it was fitted to.
-        shape_mean: (F,) mean shape features of the true masks, in the order of SHAPE_FEATURES.
-        shape_scale: (F,) their standard deviation.
-        shape_correlation: (F, F) their correlation, shrunk towards the identity.
-        template: (THUMBNAIL_SIDE, THUMBNAIL_SIDE) mean thumbnail of upright phantoms.
-        organs: model of each organ's Dice, by name.
-        limits: thresholds of the warnings: ``chest_score`` and ``chest_likeness`` (below: not a
-            chest), ``rotated``, ``swapped`` and ``touching`` (above: a warning).
+        weights_sha256: hash of the weights whose output they were fitted to.
+        models: by name of organ, and ``clavicle`` and ``lung`` for a single one.
+        chest_score: mean predicted Dice below which an image is taken for no chest radiograph.
+        inputs: names of the inputs of the models of organs and of single sides.
+        fitted_to: number of radiographs by source, and what else describes the fit.
     """
 
     weights_sha256: str
-    shape_mean: list[float]
-    shape_scale: list[float]
-    shape_correlation: list[list[float]]
-    template: list[list[float]]
-    organs: dict[str, LogisticModel]
-    limits: dict[str, float]
-
-    def model_inputs(self, features: QualityFeatures) -> Vector:
-        """(n,) inputs of the models of Dice."""
-        distances = [self.shape_distance(features.shape)]
-        distances += [
-            self.shape_distance(features.shape, FEATURES_OF[organ.name]) for organ in ORGANS
-        ]
-        return np.array(
-            [
-                *np.concatenate([features.confidence[organ.name] for organ in ORGANS]),
-                *np.log1p(distances),
-                len(features.missing),
-                np.isnan(features.shape).mean(),
-            ]
-        )
-
-    def shape_distance(self, shape: Vector, chosen: npt.NDArray[np.bool_] | None = None) -> float:
-        """Mahalanobis distance from the mean true shape, divided by the root of the dimension.
-
-        Args:
-            shape: (F,) shape features; NaN where unknown.
-            chosen: (F,) features to use; None for all.
-        """
-        deviation = (shape - np.array(self.shape_mean)) / np.array(self.shape_scale)
-        used = ~np.isnan(deviation)
-        if chosen is not None:
-            used &= chosen
-        if not used.any():
-            return FARTHEST
-        deviation = np.clip(deviation[used], -FARTHEST, FARTHEST)
-        square = deviation @ np.linalg.solve(self._correlation[np.ix_(used, used)], deviation)
-        return float(np.sqrt(square / len(deviation)))
-
-    def template_similarity(self, thumbnail: npt.NDArray[np.float32]) -> tuple[float, float]:
-        """Correlation with the template: as it stands, and the highest of three rotations."""
-        found = [
-            _correlation(np.rot90(thumbnail, turns), self._template) for turns in range(_ROTATIONS)
-        ]
-        return found[0], max(found[1:])
-
-    def mirror_evidence(self, shape: Vector) -> float:
-        """How much nearer the mirrored shape is to the true ones; 0 if unknown.
-
-        The difference of squared standardised distances, over LATERALITY_FEATURES.
-        """
-        chosen = [SHAPE_FEATURES.index(name) for name in LATERALITY_FEATURES]
-        mean, scale = np.array(self.shape_mean)[chosen], np.array(self.shape_scale)[chosen]
-        stored = shape[chosen]
-        if np.isnan(stored).any():
-            return 0.0
-        mirrored = np.array([-stored[0], 1 - stored[1]])
-        as_is, flipped = (
-            float((((each - mean) / scale) ** 2).sum()) for each in (stored, mirrored)
-        )
-        return as_is - flipped
-
-    @cached_property
-    def _template(self) -> Vector:
-        return np.array(self.template)
-
-    @cached_property
-    def _correlation(self) -> Vector:
-        return np.array(self.shape_correlation)
+    models: dict[str, LogisticModel]
+    chest_score: float
+    inputs: dict[str, list[str]] = field(default_factory=lambda: dict(_INPUTS))
+    fitted_to: dict[str, Any] = field(default_factory=dict)
 
 
-@cache
-def load_calibration() -> Calibration:
-    """Load the shipped calibration."""
-    fields: dict[str, Any] = json.loads(CALIBRATION_FILE.read_text("utf-8"))
-    fields["organs"] = {name: LogisticModel(**model) for name, model in fields["organs"].items()}
-    return Calibration(**fields)
+def calibration_of(model: Model | None) -> Calibration | None:
+    """The calibration in a model's folder.
+
+    Returns:
+        None without a model, without a calibration, or where it was fitted to other weights or by
+        a version of this package with other features.
+
+    Raises:
+        WeightsError: the file is no calibration.
+    """
+    return None if model is None else _calibration_in(model.folder, model.sha256)
 
 
-def save_calibration(calibration: Calibration, path: Path = CALIBRATION_FILE) -> None:
+def save_calibration(calibration: Calibration, path: Path) -> None:
     """Write a calibration as JSON, with six significant digits."""
-    rounded = json.loads(
-        json.dumps(asdict(calibration)), parse_float=lambda text: float(f"{float(text):.6g}")
-    )
-    write_text(path, json.dumps(rounded) + "\n")
+    write_text(path, rounded_json(calibration))
+    _calibration_in.cache_clear()
 
 
-def shape_statistics(shapes: Vector) -> tuple[Vector, Vector, Vector]:
-    """Mean, standard deviation and shrunk correlation of (n, F) shape features."""
-    mean, scale = shapes.mean(axis=0), shapes.std(axis=0)
-    empirical: Vector = np.asarray(np.corrcoef(shapes.T))
-    identity = np.eye(len(empirical))
-    return mean, scale, _EMPIRICAL_WEIGHT * empirical + (1 - _EMPIRICAL_WEIGHT) * identity
+def read_calibration(path: Path) -> Calibration:
+    """Read a calibration.
+
+    Raises:
+        WeightsError: the file is no calibration.
+    """
+    try:
+        fields: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        fields["models"] = {name: LogisticModel(**each) for name, each in fields["models"].items()}
+        found = Calibration(**fields)
+        if not {*(organ.name for organ in ORGANS), *SIDE_MODELS.values()} <= found.models.keys():
+            raise ValueError(f"models of {', '.join(found.models)}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{path}: is not a calibration ({error!r}); remove it, or run xrayseg calibrate"
+        ) from error
+    return found
 
 
-def _correlation(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
-    """Pearson correlation of two images; 0 for a uniform one."""
-    one, other = one - one.mean(), other - other.mean()
-    norm = float(np.sqrt((one * one).sum() * (other * other).sum()))
-    return float((one * other).sum()) / norm if norm > THUMBNAIL_SIDE * 1e-6 else 0.0
+@lru_cache(maxsize=8)
+def _calibration_in(folder: Path, sha256: str) -> Calibration | None:
+    path = folder / CALIBRATION_FILE
+    if not path.is_file():
+        return None
+    found = read_calibration(path)
+    return found if found.weights_sha256 == sha256 and found.inputs == _INPUTS else None

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import HEART, LUNGS, ORGANS
-from ..postprocessing.laterality import find_sides
+from ..labels import CLASSES, CLAVICLES, HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
+from ..postprocessing.cleanup import components_by_organ
+from ..postprocessing.laterality import Sides, find_sides
 from ..preprocessing.polarity import looks_inverted
 from ..preprocessing.preprocessor import Preprocessor
 from ..radiograph import Radiograph
@@ -18,6 +19,8 @@ from .shape_features import Vector, shape_features
 THUMBNAIL_SIDE = 32
 #: Keeps logits and logarithms finite.
 _EPSILON = 1e-3
+#: Parts of a mask that are narrower than this share of the grid's side are thin.
+_THIN_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,16 @@ class QualityFeatures:
     """Features of a radiograph, its probabilities and its masks.
 
     Attributes:
-        confidence: by organ, (3,) float64: logit of the expected Dice between the mask and masks
-            drawn from the probabilities; logit of the mean probability inside the mask; logarithm
-            of the summed variance p (1 - p) relative to the square root of the mask's area.
+        confidence: by name of each organ and of each right and left one, (3,) float64: logit of
+            the expected Dice between the mask and masks drawn from the probabilities; logit of
+            the mean probability inside the mask; logarithm of the summed variance p (1 - p)
+            relative to the square root of the mask's area.
+        outlines: by name of each right and left organ and of the heart, (4,) float64: logarithm of
+            the perimeter relative to that of the box around the structure, 0 for one convex piece;
+            area as a share of the convex hull; share of the area in thin parts; logarithm of the
+            area as a share of the image. NaN where the structure is missing.
+        lost: by organ, share of its most probable pixels that lie outside the pieces that a person
+            has of it; 1 where there are none.
         shape: (F,) float64 shape features, NaN where an organ is missing.
         thumbnail: (THUMBNAIL_SIDE, THUMBNAIL_SIDE) float32 in [0, 1], the radiograph as displayed,
             letterboxed.
@@ -39,6 +49,8 @@ class QualityFeatures:
     """
 
     confidence: dict[str, Vector]
+    outlines: dict[str, Vector]
+    lost: dict[str, float]
     shape: Vector
     thumbnail: npt.NDArray[np.float32]
     border_contact: dict[str, float]
@@ -55,23 +67,49 @@ def extract_features(
 
     Args:
         radiograph: the segmented radiograph, with its polarity decided.
-        labels: (H, W) uint8 label map.
+        labels: (H, W) uint8 label map, at the radiograph's resolution or the grid's.
         probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
     """
-    from ..kernels import class_sums, nearest
+    from ..kernels import nearest
 
     height, width = probabilities.shape[:2]
     small = nearest(labels, (height, width))
-    sums = class_sums(probabilities, small)
+    sides = find_sides(small)
+    confidence, missing = _confidences(probabilities, small, sides.midline)
     thumbnail, contradicted = _thumbnail(radiograph)
     return QualityFeatures(
-        {organ.name: _confidence(*sums[organ.label]) for organ in ORGANS},
-        shape_features(find_sides(small)),
+        confidence,
+        _outlines(sides),
+        _lost(probabilities),
+        shape_features(sides),
         thumbnail,
         {organ.name: _border_contact(labels, organ.label) for organ in (HEART, LUNGS)},
-        tuple(organ.name for organ in ORGANS if not sums[organ.label, 0]),
+        missing,
         contradicted,
     )
+
+
+def _confidences(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], midline: float
+) -> tuple[dict[str, Vector], tuple[str, ...]]:
+    """Confidence by organ and by structure, and the organs that are missing.
+
+    Right and left are what lies on either side of the midline.
+    """
+    from ..kernels import class_sums
+
+    column = min(max(round(midline), 0), labels.shape[1])
+    halves = np.zeros((2, CLASSES, 4))
+    for half, columns in enumerate((np.s_[:, :column], np.s_[:, column:])):
+        if labels[columns].size:
+            halves[half] = class_sums(probabilities[columns], labels[columns])
+    total = halves.sum(axis=0)
+    found = {organ.name: _confidence(*total[organ.label]) for organ in ORGANS}
+    for organ in (CLAVICLES, LUNGS):
+        for half, side in enumerate(organ.sides):
+            name = RIGHT_LEFT_LABELS.find(organ, side).name
+            found[name] = _confidence(*halves[half, organ.label])
+    return found, tuple(organ.name for organ in ORGANS if not total[organ.label, 0])
 
 
 def _confidence(area: float, inside: float, total: float, variance: float) -> Vector:
@@ -80,6 +118,44 @@ def _confidence(area: float, inside: float, total: float, variance: float) -> Ve
     mean_inside = inside / max(area, 1)
     spread = variance / (np.sqrt(area) + 1)
     return np.array([_logit(expected_dice), _logit(mean_inside), np.log(spread + _EPSILON)])
+
+
+def _outlines(sides: Sides) -> dict[str, Vector]:
+    from ..kernels import raggedness
+
+    height, width = sides.runs.shape
+    count = 1 + len(RIGHT_LEFT_LABELS.structures)
+    thickness = max(2, round(_THIN_SHARE * max(height, width)))
+    moments, found = sides.moments, raggedness(sides.runs, sides.labels, count, thickness)
+    measured = {}
+    for structure in RIGHT_LEFT_LABELS.structures:
+        label = structure.label
+        area = moments.area[label]
+        box = moments.x1[label] - moments.x0[label] + moments.y1[label] - moments.y0[label]
+        measured[structure.name] = np.full(4, np.nan)
+        if area:
+            measured[structure.name][:] = (
+                np.log(found.perimeter[label] / (2 * box)),
+                2 * area / found.hull_twice[label],
+                found.thin[label] / area,
+                np.log(area / (height * width)),
+            )
+    return measured
+
+
+def _lost(probabilities: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Share of each organ's most probable pixels outside its largest pieces."""
+    from ..kernels import find_runs, split_pieces, upsample_argmax
+
+    height, width = probabilities.shape[:2]
+    runs = find_runs(upsample_argmax(probabilities, (height, width)))
+    components = components_by_organ(runs)
+    shares = {}
+    for organ in ORGANS:
+        areas = np.sort(split_pieces(runs, components[organ.name], organ.label)[:, 0])
+        total = areas.sum()
+        shares[organ.name] = float(1 - areas[-organ.pieces :].sum() / total) if total else 1.0
+    return shares
 
 
 def _logit(share: float) -> float:

@@ -21,7 +21,7 @@ OUTPUT_REVISION = 2
 def settings_of(job: BatchJob) -> str:
     """What decides the outputs besides the input: revision, weights, engine and options."""
     engine = job.engine
-    made_with = [OUTPUT_REVISION, job.model.sha256]
+    made_with = [OUTPUT_REVISION, job.model.sha256, job.model.calibration_sha256]
     made_with += [engine.name, engine.precision] if engine else []
     # Only if it is, so that fingerprints of earlier versions stay the same.
     made_with += ["deterministic"] if engine and is_deterministic(engine) else []

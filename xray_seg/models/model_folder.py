@@ -1,7 +1,8 @@
 """Model folders: trained weights, their model card, and their verification.
 
 A model folder contains ``saved_model/``, ``dynamic_int8.tflite`` and ``card.json``. The card
-describes the network, its training and its licence, and lists the SHA-256 of every other file.
+describes the network, its training and its licence, and lists the SHA-256 of every other file,
+except ``calibration.json``, which can be added later and names the weights that it belongs to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ..labels import BACKGROUND, ORGANS
 
 CARD_FILE = "card.json"
 SAVED_MODEL_FOLDER = "saved_model"
+CALIBRATION_FILE = "calibration.json"
 LITERT_FILE = "dynamic_int8.tflite"
 
 #: Attribute of the SavedModel's root module that holds the network's variables, as a list.
@@ -71,9 +73,15 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Digest of all files of the model except the card."""
+        """Digest of all files of the model except the card and the calibration."""
         listing = json.dumps(self.card["files"], sort_keys=True)
         return hashlib.sha256(listing.encode()).hexdigest()
+
+    @property
+    def calibration_sha256(self) -> str:
+        """Digest of the calibration of predicted Dice; empty without one."""
+        path = self.folder / CALIBRATION_FILE
+        return file_sha256(path) if path.is_file() else ""
 
 
 def shipped_models() -> list[str]:
@@ -183,9 +191,10 @@ def _labels() -> dict[str, int]:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of a model folder except the card, by relative path."""
+    """SHA-256 of the files of a model folder except card and calibration, by relative path."""
+    left_out = {folder / CARD_FILE, folder / CALIBRATION_FILE}
     return {
         path.relative_to(folder).as_posix(): file_sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != CARD_FILE and "__pycache__" not in path.parts
+        if path.is_file() and path not in left_out and "__pycache__" not in path.parts
     }

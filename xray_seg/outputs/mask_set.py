@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..analysis.calibration import calibration_of
 from ..analysis.measurements import Measurements, measure_sides
 from ..analysis.quality import Quality, estimate_quality
 from ..labels import RIGHT_LEFT_LABELS, LabelScheme
@@ -101,7 +102,8 @@ class MaskSet:
         shown, region = masks.radiograph, masks.radiograph.region
         if shown.field_of_view:  # positions and borders are those of the field of view
             shown = replace(shown, pixels=region.crop(shown.pixels), field_of_view=None)
-        return estimate_quality(shown, region.crop(masks.labels), masks.probabilities)
+        labels, calibration = region.crop(masks.labels), calibration_of(self.model)
+        return estimate_quality(shown, labels, masks.probabilities, calibration)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:

@@ -59,7 +59,9 @@ def render_card(masks: MaskSet) -> str:
                     organ.name,
                     "rgb({}, {}, {})".format(*organ.colour),
                     _area(masks, organ.name),
-                    f"{quality.predicted_dice[organ.name]:.2f}",
+                    f"{quality.predicted_dice[organ.name]:.2f}"
+                    if quality.predicted_dice
+                    else quality.reason,
                 )
                 for organ in ORGANS
             ],

@@ -52,6 +52,18 @@ def clean(labels: npt.NDArray[np.uint8]) -> Runs:
     return relabelled(found, runs.labels)
 
 
+def components_by_organ(runs: Runs) -> dict[str, Ints]:
+    """(n,) component of each run, by name of the organ whose pieces they tell apart.
+
+    Lungs are joined with clavicles, as in ``clean``.
+    """
+    from ..kernels import connect
+
+    by_label = connect(runs, _EACH_LABEL)
+    joined = connect(runs, _LUNGS_AND_CLAVICLES)
+    return {CLAVICLES.name: by_label, HEART.name: by_label, LUNGS.name: joined}
+
+
 def group_of(*organs: Organ) -> Ints:
     """(256,) groups for ``connect``: 1 for the labels of some organs, 0 for all others."""
     groups = np.zeros(256, np.int64)

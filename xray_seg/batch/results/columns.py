@@ -57,14 +57,15 @@ def done_row(
         labels: name of its label map in the output folder, or empty.
         result: its segmentation.
         output_notes: notes of the output formats, added to those of the radiograph, of how it is
-            shown, and of the measurements.
+            shown, of the measurements, and to the reason why there is no predicted Dice.
     """
     radiograph, measures, shown = result.radiograph, result.measurements, result.presentation
     spacing = radiograph.spacing or (None, None)
+    notes = (*radiograph.notes, *shown.notes, *measures.notes, *output_notes, result.quality.reason)
     row: Row = {
         "input": str(path),
         "status": "doubtful" if result.is_doubtful else "ok",
-        "notes": "; ".join((*radiograph.notes, *shown.notes, *measures.notes, *output_notes)),
+        "notes": "; ".join(filter(None, notes)),
         "labels": labels,
         "format": radiograph.format,
         "height_px": radiograph.shape[0],
@@ -98,12 +99,12 @@ def failed_row(path: InputPath, error: str, *, status: str = "failed") -> Row:
 
 
 def quality_cells(quality: Quality) -> Row:
-    """Make the cells of predicted Dice and warnings."""
+    """Make the cells of predicted Dice and warnings; without predicted Dice they are empty."""
     predicted = {
         f"{name}_predicted_dice": round(dice, _DICE_DIGITS)
         for name, dice in quality.predicted_dice.items()
     }
-    score = round(quality.score, _DICE_DIGITS)
+    score = None if quality.score is None else round(quality.score, _DICE_DIGITS)
     return {"quality": score, **predicted, "warnings": "; ".join(quality.warnings)}
 
 

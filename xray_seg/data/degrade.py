@@ -1,4 +1,7 @@
-"""Degrade radiographs and their masks alike, as it happens between acquisition and analysis."""
+"""Degrade radiographs and their masks alike, as it happens between acquisition and analysis.
+
+Images are (H, W) float32 in [0, 1], bones bright; label maps are (H, W) uint8 with ORGAN_LABELS.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+
+from ..labels import LUNGS
 
 Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
@@ -33,8 +38,7 @@ def tilted(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels]
 
 def cropped(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels]:
     """Up to 45 % cut off at one or two sides."""
-    side = len(image)
-    top, left = (int(random.uniform(0, 0.45) * side) for _ in range(2))
+    top, left = (int(random.uniform(0, 0.45) * side) for side in image.shape)
     window = np.s_[top:, left:]
     flips = tuple(axis for axis in (0, 1) if random.random() < 0.5)
     image, labels = np.flip(image, flips)[window], np.flip(labels, flips)[window]
@@ -65,11 +69,39 @@ def windowed(image: Image, labels: Labels, random: Random) -> tuple[Image, Label
 
 def covered(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels]:
     """Opaque rectangles over parts of the image."""
-    image, side = image.copy(), len(image)
+    image = image.copy()
     for _ in range(int(random.integers(1, 4))):
-        tall, wide = (int(random.uniform(0.2, 0.5) * side) for _ in range(2))
-        y, x = int(random.integers(side - tall)), int(random.integers(side - wide))
+        tall, wide = (max(1, int(random.uniform(0.2, 0.5) * side)) for side in image.shape)
+        y, x = (
+            int(random.integers(side - size + 1))
+            for side, size in zip(image.shape, (tall, wide), strict=True)
+        )
         image[y : y + tall, x : x + wide] = random.uniform(0, 1)
+    return image, labels
+
+
+def faded(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels]:
+    """Another tone curve, fewer grey levels, some blur and some grain."""
+    image = np.clip(image, 0, 1) ** np.exp(random.uniform(-1.2, 1.2))
+    image = ndimage.gaussian_filter(image, random.uniform(0, 0.006) * max(image.shape))
+    image = np.round(image * random.uniform(12, 100))
+    grain = random.standard_normal(image.shape, np.float32)
+    return image + grain * float(image.std() * random.uniform(0, 0.3)), labels
+
+
+def opaque(image: Image, labels: Labels, random: Random) -> tuple[Image, Labels]:
+    """Bright, soft-edged shadows over a part of one lung or of both; the masks keep that part."""
+    image = image.copy()
+    rows, columns = np.nonzero(labels == LUNGS.label)
+    if not len(rows):
+        return image, labels
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32)
+    for _ in range(int(random.integers(1, 5))):
+        place = int(random.integers(len(rows)))
+        tall, wide = (random.uniform(0.06, 0.3) * max(image.shape) for _ in range(2))
+        near = ((y - rows[place]) / tall) ** 2 + ((x - columns[place]) / wide) ** 2
+        weight = random.uniform(0.4, 1) / (1 + near ** random.uniform(1, 4))
+        image += weight.astype(np.float32) * (random.uniform(0.6, 0.95) - image)
     return image, labels
 
 
@@ -87,6 +119,8 @@ FAMILIES: tuple[Degrade, ...] = (
     blurred,
     windowed,
     covered,
+    faded,
+    opaque,
     mirrored,
 )
 
