@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: Predicted quality below which masks are doubtful.
-DOUBTFUL = 0.6
+DOUBTFUL = 0.5
 
 
 @dataclass(frozen=True, eq=False)
