@@ -86,7 +86,11 @@ def test_each_is_treated_as_what_it_is(mixed, tmp_path, segmenter):
     assert {image["file_name"] for image in coco["images"]} == {"chest.dcm", "turned.dcm"}
     assert "no dicom-seg: the masks are doubtful" in rows["noise.dcm"]["notes"]
     assert not verify(out).problems
-    assert json.loads((out / "run.json").read_text())["counts"] == summary.counts
+    record = json.loads((out / "run.json").read_text())
+    assert record["counts"] == summary.counts
+    assert record["shown"] == {
+        "inverted": 0, "turned": 1, "mirrored": 0, "borders_left_out": 0, "second_look": 1
+    }  # fmt: skip
 
 
 def test_how_an_image_is_shown_is_said(mixed, tmp_path, segmenter):

@@ -11,7 +11,7 @@ from .fingerprint import fingerprint_of, settings_of
 from .job import BatchJob
 from .journal import Journal, Record
 from .options import Summary
-from .results.columns import failed_row
+from .results.columns import corrections_in, failed_row
 from .results.folder_sink import FolderSink
 from .results.parquet_sink import ParquetSink
 from .stages import Result, Task
@@ -124,5 +124,6 @@ class Ledger:
         self.summary.done += record.done and not kept
         self.summary.failed += not (record.done or record.is_skipped)
         self.summary.doubtful += record.row["status"] == "doubtful"
+        self.summary.shown.update(corrections_in(record.row) if record.done else {})
         self.summary.seconds = time.perf_counter() - self._started
         self._on_progress(self.summary, record)

@@ -293,5 +293,6 @@ def _merged_record(
         files=files,
         processors=tuple(processors),
         notes=notes,
+        shown=dict(sum((Counter(record.shown) for record in records), Counter())),
         shards={"count": count, "missing": list(missing)},
     )

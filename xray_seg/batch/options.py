@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -158,6 +159,9 @@ class Summary:
         failed: inputs without masks.
         skipped: inputs left out because their files say that they are no chest radiographs.
         doubtful: radiographs of this and earlier runs whose masks are doubtful.
+        shown: of this and earlier runs, how many images were shown otherwise than they are stored:
+            ``inverted``, ``turned``, ``mirrored``, ``borders_left_out``, and how many by a
+            ``second_look``.
         seconds: wall-clock time of the run.
         engine_seconds: time in the engine.
         interrupted: whether it was stopped before its end.
@@ -170,6 +174,7 @@ class Summary:
     failed: int = 0
     skipped: int = 0
     doubtful: int = 0
+    shown: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     engine_seconds: float = 0.0
     interrupted: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 #: Counts of inputs in each record.
 _REQUIRED_COUNTS = ("inputs", "done", "kept", "failed")
 #: Fields that records of earlier versions, or of runs that were not merged, lack.
-_OPTIONAL = ("processors", "notes", "shards", "output_revision", "schema_version")
+_OPTIONAL = ("processors", "notes", "shown", "shards", "output_revision", "schema_version")
 #: Fields of a processor that are texts.
 _TEXTS = ("model", "machine", "instruction_set", "c_library")
 #: Settings that a merge reads; a record holds them as JSON does.
@@ -58,6 +58,7 @@ class RunRecord:
         processors: of the machines that computed the outputs, see ``Processor``; those of an
             earlier run included, if its outputs were kept.
         notes: what a reader of the outputs should know, in sentences.
+        shown: how many images were shown otherwise than they are stored, see ``Summary.shown``.
         shards: of a merged run, ``count`` and ``missing``; otherwise None.
         output_revision: see ``fingerprint.OUTPUT_REVISION``.
         schema_version: see SCHEMA_VERSION.
@@ -76,6 +77,7 @@ class RunRecord:
     files: dict[str, str]
     processors: tuple[Processor, ...] = ()
     notes: tuple[str, ...] = ()
+    shown: dict[str, int] = field(default_factory=dict)
     shards: dict[str, Any] | None = None
     output_revision: int = OUTPUT_REVISION
     schema_version: int = SCHEMA_VERSION
@@ -109,6 +111,7 @@ class RunRecord:
             versions=versions(),
             files=files,
             processors=processors,
+            shown=dict(summary.shown),
             notes=notes_on(processors, engine.device, deterministic=deterministic),
         )
 

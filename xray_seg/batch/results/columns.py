@@ -8,7 +8,7 @@ from ..._util.remote import InputPath
 from ...analysis.measurements import MEASURES, Measurements
 from ...analysis.quality import Quality
 from ...labels import ORGANS
-from ...preprocessing.corrections import Presentation
+from ...preprocessing.corrections import SECOND_LOOK, Presentation
 from ...radiograph import UPRIGHT, Radiograph
 from ...segmentation import Segmentation
 
@@ -90,6 +90,17 @@ def presentation_cells(radiograph: Radiograph, shown: Presentation) -> Row:
         "mirrored": orientation.mirrored,
         "orientation": shown.orientation,
         "field_of_view": " ".join(map(str, corners)),
+    }
+
+
+def corrections_in(row: Row) -> dict[str, bool]:
+    """How the image of a row was shown otherwise than it is stored, by name; for run.json."""
+    return {
+        "inverted": row.get("inverted") is True,
+        "turned": bool(row.get("rotation_deg")),
+        "mirrored": row.get("mirrored") is True,
+        "borders_left_out": bool(row.get("field_of_view")),
+        "second_look": SECOND_LOOK in (row.get("polarity"), row.get("orientation")),
     }
 
 
