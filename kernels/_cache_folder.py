@@ -1,12 +1,14 @@
 """The folder of compiled kernels, which nobody but this user can write to.
 
 numba reads its cache by pickle, so whoever can write a file there can run code in this process.
+This module does without numba, so that a process can choose the folder for those that it starts.
 """
 
 from __future__ import annotations
 
 import atexit
 import fcntl
+import hashlib
 import logging
 import os
 import shutil
@@ -15,9 +17,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-import numba
 import platformdirs
-from numba.core.caching import UserProvidedCacheLocator
 
 #: Environment variable by which a process tells those that it starts that it has warned already,
 #: and which folder they use; empty for none.
@@ -50,8 +50,11 @@ def cache_folder() -> Path | None:
         return None
     if inherited is not None and refusal(Path(inherited)) is None:
         return Path(inherited)
-    root = Path(numba.config.CACHE_DIR or platformdirs.user_cache_dir("xray-seg", appauthor=False))
-    folder = root / UserProvidedCacheLocator.get_suitable_cache_subpath(__file__)
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    root = Path(named or platformdirs.user_cache_dir("xray-seg", appauthor=False))
+    # numba knows a kernel by name and line; each installation has a folder of its own.
+    installation = hashlib.sha256(os.fsencode(Path(__file__).parent)).hexdigest()
+    folder = root / f"kernels-{installation[:32]}"
     refused = refusal(root) or refusal(folder)
     problem = refused or _write_failure(folder)
     if problem is None:

@@ -113,6 +113,23 @@ def test_no_output_file_gets_the_number_of_a_closed_stream(place):
     assert subprocess.run(command, cwd=place, env=env, check=False).returncode > 2
 
 
+def test_worker_processes_share_one_warning_and_one_temporary_folder(place):
+    cache, temporary = place / "cache", place / "temporary"
+    for folder in (cache, temporary):
+        folder.mkdir()
+    cache.chmod(0o777)
+    for name in ("one.png", "two.png", "three.png"):
+        (place / name).write_bytes((place / "radiograph.png").read_bytes())
+    folders = {"NUMBA_CACHE_DIR": str(cache), "TMPDIR": str(temporary)}
+    arguments = "batch one.png two.png three.png --out processes --processes -q"
+    done = xrayseg(place, arguments, **folders)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{cache}: other users can write to it")
+    assert not list(cache.iterdir())
+    assert not list(temporary.iterdir())
+
+
 def test_no_temporary_folder(place):
     done = xrayseg(place, "batch radiograph.png --out temp", TMPDIR="/nonexistent")
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)

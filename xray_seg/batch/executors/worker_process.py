@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from collections import deque
 from contextlib import suppress
+from functools import cache
 from multiprocessing import Pipe
 from pathlib import Path
 from select import select
@@ -26,6 +28,20 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(2**29),
     "MALLOC_TOP_PAD_": str(2**26),
 }
+
+
+@cache
+def _choose_kernel_cache() -> None:
+    """Choose the folder of compiled kernels for all workers, and warn once if it is not usable.
+
+    The module is loaded by its path: the package imports numba, which this process does not need.
+    """
+    path = Path(__file__).parents[2] / "kernels" / "_cache_folder.py"
+    spec = importlib.util.spec_from_file_location("xray_seg.kernels._cache_folder", path)
+    if spec is not None and spec.loader is not None:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.cache_folder()
 
 
 class WorkerProcess:
@@ -59,6 +75,7 @@ class WorkerProcess:
             "from xray_seg.batch.executors.worker import serve; "
             f"serve({theirs.fileno()}, {memory}, {os.getpid()})"
         )
+        _choose_kernel_cache()
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-P", "-c", code],
             stdin=subprocess.DEVNULL,
