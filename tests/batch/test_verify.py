@@ -195,7 +195,6 @@ def test_nothing_of_a_patient_is_written_but_where_asked(tmp_path):
 
 
 def test_parquet_outputs_are_verified_and_a_changed_part_is_found(place):
-    pytest.importorskip("pyarrow")
     _run(place, output_format="parquet")
     found = verify(place.out)
     assert (found.problems, found.images > 0) == ([], True)
