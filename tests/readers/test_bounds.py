@@ -192,6 +192,48 @@ def test_the_limit_of_pixels_counts_every_sample(tmp_path, kind):
         assert "over the limit" not in str(error)  # noqa: PT017
 
 
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("size", [(40, 60), (60, 40)])
+def test_the_limit_of_pixels_counts_every_frame_of_a_gif(tmp_path, frames, size):
+    """A decoder holds all of them as red, green and blue; tables of colours lie between them."""
+    path = tmp_path / "radiograph.gif"
+    images = []
+    for number in range(frames):
+        image = Image.new("P", size)
+        image.putpalette([(number + 1) * each % 256 for each in range(768)])
+        image.putdata([(number * 7 + each) % 256 for each in range(size[0] * size[1])])
+        images.append(image)
+    images[0].save(path, save_all=True, append_images=images[1:])
+    total = 40 * 60 * 3 * frames
+    assert "over the limit" in refused(read, path, max_pixels=total - 1)
+    assert read(path, max_pixels=total).shape == size[::-1]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_limit_of_pixels_counts_a_bmp_as_colours(tmp_path, mode):
+    path = tmp_path / "radiograph.bmp"
+    Image.fromarray(GREY).convert(mode).save(path)
+    total = ROWS * COLUMNS * 3
+    assert "claims 40 x 60 x 3 pixels" in refused(read, path, max_pixels=total - 1)
+    assert read(path, max_pixels=total).shape == GREY.shape
+
+
+def test_planes_that_lie_apart_must_all_be_there(tmp_path):
+    strip = ROWS * COLUMNS
+    entries = tiff.tags(
+        ROWS,
+        COLUMNS,
+        t258=(SHORT, [8, 8, 8]),
+        t262=(SHORT, [2]),
+        t277=(SHORT, [3]),
+        t284=(SHORT, [2]),
+        t273=(LONG, [300, 1200, 2100]),
+        t279=(LONG, [strip // 3] * 3),
+    )
+    path = tiff.write(tmp_path / "radiograph.tif", entries, bytes(2 * strip))
+    assert "fewer pixels" in refused(read, path)
+
+
 def test_a_file_in_memory_may_be_as_long_as_one_on_disk(tmp_path):
     path = tmp_path / "radiograph.tif"
     tifffile.imwrite(path, GREY)
