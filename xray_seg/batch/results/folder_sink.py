@@ -32,8 +32,9 @@ def write_files(
 
     A file that is there already is replaced only if it belongs to the input and is as this program
     wrote it, or holds nothing but what the new one begins with, as after a power cut. Nothing is
-    written if another file is in the way. Before a file is replaced, the hashes of the new ones are noted: if the run is killed
-    before its journal has them, the next run knows the files by this note.
+    written if another file is in the way. Before a file is replaced, the hashes of the new ones are
+    noted: if the run is killed before its journal has them, the next run knows the files by this
+    note.
 
     Args:
         out: the output folder.
@@ -56,12 +57,12 @@ def write_files(
     if there:
         noted = _read_note(out, key)
         if not adopt:
-            others = [
-                file.name
+            others = {
+                file.name: there[file.name]
                 for file in files
                 if file.name in there and not _is_start_of(paths[file.name], file.data)
-            ]
-            _refuse_foreign(paths, {name: there[name] for name in others}, owned, noted)
+            }
+            _refuse_foreign(paths, others, owned, noted)
         replaced = [name for name, sha256 in there.items() if sha256 != hashes[name]]
         if replaced:
             noted |= {name: [there[name], hashes[name]] for name in replaced}
