@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from helpers.skips import (  # noqa: F401 - hooks
+    pytest_configure,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
+
 
 @pytest.fixture(scope="session")
 def jsrt():

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -52,6 +53,41 @@ def test_until_the_block_ends_readers_see_the_old_file(tmp_path):
         temporary.write_bytes(b"new")
         assert target.read_bytes() == b"old"
     assert target.read_bytes() == b"new"
+
+
+def test_the_target_is_replaced_in_one_step_not_written_into(tmp_path):
+    """An open old file keeps its contents; the new file is the one that was flushed."""
+    target = tmp_path / "labels.tif"
+    target.write_bytes(b"old")
+    with target.open("rb") as before:
+        with atomic_path(target) as temporary:
+            temporary.write_bytes(b"a longer new content")
+            flushed = temporary.stat().st_ino
+        assert before.read() == b"old"
+        assert os.fstat(before.fileno()).st_nlink == 0
+    assert target.stat().st_ino == flushed
+
+
+def test_a_reader_during_writes_of_a_large_file_sees_a_whole_one(tmp_path):
+    target, length = tmp_path / "labels.tif", 8 << 20
+    write_bytes(target, b"0" * length)
+    done, torn = threading.Event(), []
+
+    def look():
+        while not done.is_set():
+            data = target.read_bytes()
+            if data != data[:1] * length:
+                torn.append(len(data))
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for letter in b"12345678":
+        write_bytes(target, bytes([letter]) * length)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert torn == []
 
 
 def test_the_temporary_file_is_hidden_beside_the_target_with_its_suffix(tmp_path):

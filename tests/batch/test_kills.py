@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from helpers.place import Place
 from xray_seg._util.files import atomic_path, is_temporary, sweep
 from xray_seg._util.folder_lock import lock_output_folder
 from xray_seg.errors import OutputError
+from xray_seg.outputs import KINDS
 
 ROOT = Path(__file__).parents[2]
+KINDS_OF_PNG = tuple(kind for kind in KINDS if kind != "dicom-seg")
 
 
 @pytest.mark.parametrize("how", [[], ["--processes"]])
@@ -33,6 +36,41 @@ def test_killed_again_and_again_a_batch_ends_as_if_left_alone(how):
     assert report["files"] == 2 * 40 + 2  # results.csv and report.html
     assert report["finished_images_computed_again"] == 0
     assert {value for name, value in report.items() if name.startswith("at_the_end")} == {0}
+
+
+@pytest.fixture(scope="module")
+def opened():
+    """Paths opened for writing while the list is not None; an audit hook cannot be removed."""
+    seen = {"paths": None}
+
+    def note(event, arguments):
+        if event == "open" and seen["paths"] is not None:
+            path, _, flags = arguments
+            if isinstance(path, str) and flags & (os.O_WRONLY | os.O_RDWR):
+                seen["paths"].append(path)
+
+    sys.addaudithook(note)
+    return seen
+
+
+def test_no_output_of_a_batch_is_ever_opened_for_writing_under_its_own_name(tmp_path, opened):
+    """A kill at any moment leaves an output whole or missing, however short the moment is."""
+    place = Place(tmp_path)
+    place.add("a.png", "b.png")
+    opened["paths"] = []
+    try:
+        for seed in (None, 7):  # new files, then replaced ones
+            place.add("a.png", seed=seed)
+            place.run(save=KINDS_OF_PNG)
+    finally:
+        written, opened["paths"] = opened["paths"], None
+    paths = {Path(path) for path in written if path.startswith(str(place.out))}
+    # A folder stands for a file in it that never gets a name.
+    names = {path.relative_to(place.out) for path in paths if not path.is_dir()}
+    direct = {name for name in names if not is_temporary(name.name)}
+    assert {str(name) for name in direct} == {".xrayseg/journal.jsonl", ".xrayseg/lock"}
+    folders = {str(name.parent) for name in names - direct}
+    assert folders >= {".", ".xrayseg/report", "labels", "organs", "overlay", "rle", "chexmask"}
 
 
 def _leave(folder, *names):

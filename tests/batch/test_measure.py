@@ -9,6 +9,7 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tifffile
 
@@ -98,7 +99,6 @@ def test_with_their_radiographs_the_greys_are_the_same_too(batch, radiographs, c
 
 
 def test_csv_parquet_and_standard_output_hold_the_same(batch, radiographs, tmp_path, capfd):
-    pq = pytest.importorskip("pyarrow.parquet")
     out, _ = batch
     args = ("measure", out / "labels", "--images", radiographs)
     assert xrayseg(*args) == 0

@@ -5,15 +5,11 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from helpers.batches import batch, files, make_films, segmenter
-
-pytest.importorskip("pyarrow")
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from xray_seg.batch.merge import merge
 from xray_seg.batch.results import parquet_sink
 from xray_seg.batch.results.columns import COLUMNS

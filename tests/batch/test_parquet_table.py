@@ -5,12 +5,9 @@ import math
 import sys
 
 import numpy as np
-import pytest
-
-pytest.importorskip("pyarrow")
-
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from helpers.batches import make_films, segmenter, to_shard
 from xray_seg.analysis.measurements import MEASURES, measure

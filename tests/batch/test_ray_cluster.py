@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,9 +11,8 @@ import imagecodecs
 import numpy as np
 import pytest
 
-pytest.importorskip("ray.data")
-
 from helpers.place import stub_segmenter
+from helpers.s3 import bucket_of
 from xray_seg.batch.executors import ray_cluster, threads
 from xray_seg.batch.executors.ray_cluster import RayExecutor, staged, whole
 from xray_seg.batch.executors.ray_cluster import nodes as sharing
@@ -49,27 +49,13 @@ SEGMENTER = stub_segmenter(Bands())
 
 
 @pytest.fixture(scope="module")
-def store():
-    """An S3 of this machine with an empty bucket, which workers find by the environment."""
-    moto = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    facts = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "anyone",
-        "AWS_SECRET_ACCESS_KEY": "anything",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in facts.items():
+def store(tmp_path_factory):
+    """The folder behind an S3 bucket of this machine, which workers find by the environment."""
+    folder = tmp_path_factory.mktemp("bucket")
+    with bucket_of(folder, "films") as environment, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
             patch.setenv(name, value)
-        import s3fs
-
-        s3fs.S3FileSystem().mkdir("films")
-        yield
-    server.stop()
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +67,8 @@ def nodes(store):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     small = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
     noticing = {"health_check_period_ms": 500, "health_check_failure_threshold": 2}
+    # Workers beyond one per core would end after a second, and start anew in the next test.
+    noticing["idle_worker_killing_time_threshold_ms"] = 600_000
     made = Cluster(initialize_head=True, head_node_args={**small, "_system_config": noticing})
     made.add_node(**small)
     made.more = lambda: made.add_node(**small)
@@ -164,9 +152,7 @@ def test_a_cluster_leaves_what_one_machine_leaves(nodes, films, alone, tmp_path,
 
 
 def test_films_of_an_object_store_need_no_local_copy(nodes, films, alone, tmp_path, store, way):
-    import s3fs
-
-    s3fs.S3FileSystem().put(f"{films}/", "films/deep/", recursive=True)
+    shutil.copytree(films, store / "deep", dirs_exist_ok=True)
     assert on_nodes(["s3://films/deep"], tmp_path) == (24, 0, 1)
     assert files(tmp_path) == files(alone)
     for found, expected in zip(rows(tmp_path), rows(alone), strict=True):

@@ -5,11 +5,15 @@ import io
 import subprocess
 import sys
 
+import fsspec
 import imagecodecs
 import numpy as np
 import pytest
+import s3fs
 
 from helpers.batches import segmenter
+from helpers.dicom import make
+from helpers.s3 import bucket_of
 from xray_seg import read
 from xray_seg.batch.inputs import find_inputs
 from xray_seg.batch.options import BatchOptions
@@ -17,7 +21,6 @@ from xray_seg.batch.run import run_batch
 from xray_seg.data.phantom import make_phantom
 from xray_seg.errors import NotARadiograph, ReadError
 
-fsspec = pytest.importorskip("fsspec")
 NAMES = ("b.png", "a/z.png", "a.png", "a/deep/y.png", "a/.hidden.png", ".trash/x.png", "c d.png")
 
 
@@ -114,6 +117,53 @@ def test_a_batch_of_remote_films_is_that_of_local_ones(store, tmp_path):
     assert rows[2]["error"].startswith("memory:///films/bad.png: is a text file")
 
 
+@pytest.fixture
+def bucket(store, tmp_path, monkeypatch):
+    """The films in an S3 bucket of this machine; the folder behind it."""
+    folder = tmp_path / "bucket"
+    store.get("/films", str(folder / "deep"), recursive=True)
+    with bucket_of(folder, "films") as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield folder
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_a_bucket_is_listed_and_segmented_as_a_local_folder(bucket, tmp_path):
+    local = [(path.replace(str(bucket), "s3://films"), *rest) for path, *rest in
+             found(str(bucket / "deep"))]  # fmt: skip
+    assert found("s3://films/deep") == found("s3://films/deep/") == local
+    assert [key for _, key, _ in local] == ["a", "b", "c d", "a/z", "a/deep/y"]
+    assert [key for _, key, _ in found("s3://films/deep/**/*.png")] == [key for _, key, _ in local]
+    ((_, _, problem),) = found("s3://films/deep/none.png")
+    assert problem == "s3://films/deep/none.png: no such file or folder"
+    ((_, _, problem),) = found("s3://nowhere/deep")
+    assert problem.startswith("s3://nowhere/deep: ")
+    counts = []
+    for name, out in (("s3://films/deep", "far"), (str(bucket / "deep"), "near")):
+        made = run_batch([name], tmp_path / out, segmenter=segmenter(), options=BatchOptions())
+        counts.append((made.done, made.failed))
+    assert counts == [(5, 0), (5, 0)]
+    near, far = (_files(tmp_path / out) for out in ("near", "far"))
+    assert near == far
+    assert len(near) == 10
+
+
+def test_only_a_changed_object_of_a_bucket_is_done_again(bucket, tmp_path):
+    def counts():
+        s3fs.S3FileSystem.clear_instance_cache()  # as in another process, which has no listing yet
+        made = run_batch(
+            ["s3://films/deep"], tmp_path / "out", segmenter=segmenter(), options=BatchOptions()
+        )
+        return made.done, made.kept
+
+    assert counts() == (5, 0)
+    assert counts() == (0, 5)
+    (bucket / "deep" / "b.png").write_bytes(picture(9))
+    assert counts() == (1, 4)
+
+
 def _files(out):
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
@@ -163,9 +213,6 @@ def _tiff():
 
 
 def test_dicom_bytes_are_read_as_their_file(tmp_path):
-    pytest.importorskip("pydicom")
-    from helpers.dicom import make
-
     make(tmp_path / "film.dcm", np.arange(64, dtype=np.uint16).reshape(8, 8))
     content = (tmp_path / "film.dcm").read_bytes()
     np.testing.assert_array_equal(read(content).pixels, read(tmp_path / "film.dcm").pixels)

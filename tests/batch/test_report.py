@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import imagecodecs
@@ -88,6 +89,39 @@ def test_names_and_errors_are_escaped(tmp_path):
     again = tmp_path / "again.html"
     write_report(again, lambda: iter(rows), tmp_path)
     assert again.read_text("utf-8") == page
+
+
+class _Head(HTMLParser):
+    """Tags with their attributes, in the page's order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_the_page_forbids_whatever_is_not_in_it(tmp_path):
+    """What slips through escaping cannot load anything from elsewhere."""
+    write_report(tmp_path / "r.html", lambda: iter([("a", row("a"))]), tmp_path)
+    tags = _Head((tmp_path / "r.html").read_text("utf-8")).tags
+    metas = [attributes for tag, attributes in tags if tag == "meta"]
+    (policy,) = [each for each in metas if each.get("http-equiv") == "Content-Security-Policy"]
+    directives = dict(each.split(maxsplit=1) for each in policy["content"].split(";"))
+    assert directives == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": "'unsafe-inline'",
+        "script-src": "'unsafe-inline'",
+    }
+    # It holds only for what comes after it (Content Security Policy Level 3, section 3.3).
+    names = [tag for tag, _ in tags]
+    place = tags.index(("meta", policy))
+    loading = {"script", "style", "link", "img", "body", "base", "iframe", "object"}
+    assert min(names.index(name) for name in loading & set(names)) > place
+    assert not {"link", "base", "iframe", "object"} & set(names)
 
 
 def test_the_page_of_a_large_run_has_the_lowest_quality(tmp_path, monkeypatch):
@@ -259,6 +293,30 @@ def test_it_follows_the_preferred_colour_scheme(page):
     assert light != dark
     page.click("#theme")
     assert page.evaluate(background) == light
+
+
+@pytest.mark.browser
+def test_nothing_is_loaded_from_elsewhere(browser, finished):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((finished / "report.html").as_uri())
+    blocked = page.evaluate(
+        """async () => {
+            const blocked = [];
+            document.addEventListener("securitypolicyviolation",
+                event => blocked.push(event.effectiveDirective));
+            const image = new Image();
+            image.src = "http://127.0.0.1:9/x.png";
+            const frame = document.createElement("iframe");
+            frame.src = "http://127.0.0.1:9/";
+            document.body.append(image, frame);
+            await fetch("http://127.0.0.1:9/").catch(() => null);
+            await new Promise(resolve => setTimeout(resolve, 200));
+            return blocked;
+        }"""
+    )
+    context.close()
+    assert set(blocked) == {"img-src", "frame-src", "connect-src"}
 
 
 @pytest.mark.browser

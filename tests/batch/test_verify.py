@@ -1,5 +1,6 @@
 """What a batch wrote is found whole, or the file that is not is named."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -56,6 +57,21 @@ def test_a_flipped_bit_is_found(place, name):
     data[len(data) // 2] ^= 1
     (place.out / name).write_bytes(data)
     assert _said(place) == [f"{name}: altered since it was written"]
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_row_too_few_or_too_many_is_found_though_the_hash_is_right(place, change):
+    """A writer that lost a row would record the SHA-256 of what it wrote."""
+    _run(place)
+    path = place.out / "results.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(lines) == 4
+    path.write_text("".join(lines[:change] if change < 0 else [*lines, lines[-1]]))
+    record = json.loads((place.out / "run.json").read_text())
+    assert record["files"].keys() >= {"results.csv"}
+    record["files"]["results.csv"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (place.out / "run.json").write_text(json.dumps(record))
+    assert _said(place) == [f"results.csv: {3 + change} rows for 3 inputs"]
 
 
 @pytest.mark.parametrize("name", ["labels/a.tif", "overlay/b.jpg", "results.csv"])
@@ -179,7 +195,6 @@ def test_nothing_of_a_patient_is_written_but_where_asked(tmp_path):
 
 
 def test_parquet_outputs_are_verified_and_a_changed_part_is_found(place):
-    pytest.importorskip("pyarrow")
     _run(place, output_format="parquet")
     found = verify(place.out)
     assert (found.problems, found.images > 0) == ([], True)

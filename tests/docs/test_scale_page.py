@@ -5,7 +5,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
+import ray
+import yaml
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scale.md").read_text("utf-8")
 SHARDS = 100
@@ -17,7 +20,7 @@ def block(kind):
 
 
 def parsed(kind):
-    return pytest.importorskip("yaml").safe_load(block(kind))
+    return yaml.safe_load(block(kind))
 
 
 FAKE = """
@@ -109,12 +112,10 @@ def test_the_kubernetes_job_is_indexed_and_does_all_shards():
 
 
 def test_the_ray_cluster_fits_rays_own_schema():
-    ray = pytest.importorskip("ray")
     schema = json.loads(
         (Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text("utf-8")
     )
     cluster = parsed("ray")
-    jsonschema = pytest.importorskip("jsonschema")
     jsonschema.validate(cluster, schema)
     assert cluster["head_node_type"] in cluster["available_node_types"]
     with pytest.raises(jsonschema.ValidationError, match="max_workers"):

@@ -6,26 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.reference import slow_distances
 from xray_seg.evaluation.metrics import dice, jaccard, surface_distances
 
 MASKS = hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
-
-
-def slow_boundary(mask):
-    padded = np.pad(mask, 1)
-    return [
-        (y, x)
-        for y, x in zip(*np.nonzero(mask), strict=True)
-        if not (
-            padded[y, x + 1] and padded[y + 2, x + 1] and padded[y + 1, x] and padded[y + 1, x + 2]
-        )
-    ]
-
-
-def slow_distances(one, other, spacing):
-    edges = [np.array(slow_boundary(mask)) * spacing for mask in (one, other)]
-    distances = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2)
-    return np.concatenate([distances.min(axis=1), distances.min(axis=0)])
 
 
 @settings(deadline=None, max_examples=100)

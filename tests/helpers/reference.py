@@ -168,3 +168,22 @@ def slow_lengths(field: np.ndarray) -> tuple[float, float]:
     points = np.concatenate(segments).reshape(-1, 2)
     length = sum(float(np.hypot(*(one - two))) for one, two in segments)
     return length, float(ConvexHull(points).area)  # of two dimensions: the perimeter
+
+
+def slow_boundary(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Pixels of a mask that have a 4-neighbour outside it or outside the image."""
+    padded = np.pad(mask, 1)
+    return [
+        (y, x)
+        for y, x in zip(*np.nonzero(mask), strict=True)
+        if not (
+            padded[y, x + 1] and padded[y + 2, x + 1] and padded[y + 1, x] and padded[y + 1, x + 2]
+        )
+    ]
+
+
+def slow_distances(one: np.ndarray, other: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
+    """Distances from each boundary pixel of either mask to the other's nearest one."""
+    edges = [np.array(slow_boundary(mask)) * spacing for mask in (one, other)]
+    distances = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2)
+    return np.concatenate([distances.min(axis=1), distances.min(axis=0)])

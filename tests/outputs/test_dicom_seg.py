@@ -1,6 +1,7 @@
 """DICOM SEG of generated radiographs, read back by highdicom and pydicom."""
 
 import os
+from datetime import UTC, datetime
 
 import numpy as np
 import pydicom
@@ -220,6 +221,40 @@ def test_a_radiograph_without_patient(tmp_path):
     dataset = pydicom.dcmread(path)
     assert (dataset.PatientID, dataset.PatientName, dataset.StudyDate) == ("", "", "")
     assert dataset.ContentDate == "19700101"  # of the file's modification time
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({}, ("20200304", "101500")),
+        ({"ContentDate": "", "AcquisitionDate": "20200305"}, ("20200305", "000000")),
+        (
+            {"ContentDate": None, "SeriesDate": "20200306", "SeriesTime": "070809"},
+            ("20200306", "070809"),
+        ),
+        ({"ContentDate": ""}, ("20200304", "101112")),  # of the study
+        ({"ContentDate": "", "StudyDate": ""}, ("20240102", "030405")),  # of the file
+    ],
+)
+def test_it_is_dated_as_the_radiograph_is(tmp_path, header, expected):
+    """The same radiograph gives the same bytes on any day."""
+    radiograph = make(tmp_path / "radiograph", PIXELS, **{**WHOSE, **header})
+    moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+    os.utime(radiograph, (moment, moment))
+    dataset = pydicom.dcmread(written(tmp_path, radiograph))
+    assert (dataset.ContentDate, dataset.ContentTime) == expected
+
+
+@pytest.mark.parametrize("error", [OSError("the disk is full"), MemoryError()])
+def test_an_error_of_the_machine_is_not_taken_for_one_of_the_header(tmp_path, monkeypatch, error):
+    radiograph = make(tmp_path / "radiograph", PIXELS, **WHOSE)
+
+    def fail(dataset):
+        raise error
+
+    monkeypatch.setattr(dicom_seg, "_encode", fail)
+    with pytest.raises(type(error)):
+        written(tmp_path, radiograph)
 
 
 @pytest.mark.parametrize("sides", [False, True])

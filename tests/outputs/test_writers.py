@@ -64,6 +64,22 @@ def test_a_tiff_states_the_spacing_of_the_radiograph(tmp_path):
         assert float(tags[283]) == pytest.approx(10 / 0.2)
 
 
+@pytest.mark.parametrize("kind", ["labels", "organs", "probabilities"])
+def test_every_tiff_of_a_batch_states_the_spacing_of_rows_and_of_columns(tmp_path, kind):
+    written = save_outputs(tmp_path, "x", [kind], ".tif", _segmentation(spacing=(0.4, 0.16)))
+    assert written.paths
+    for path in written.paths:
+        with Image.open(path) as image:
+            assert float(image.tag_v2[282]) == pytest.approx(10 / 0.16), path.name
+            assert float(image.tag_v2[283]) == pytest.approx(10 / 0.4), path.name
+
+
+def test_masks_are_measured_in_the_millimetres_of_their_radiograph():
+    found = _segmentation(spacing=(0.4, 0.16)).masks.measurements.values
+    assert found["thorax_width_mm"] == pytest.approx(0.16 * found["thorax_width_px"])
+    assert found["left_lung_height_mm"] == pytest.approx(0.4 * found["left_lung_height_px"])
+
+
 def test_a_tiff_without_spacing_has_no_resolution_unit(tmp_path):
     save_labels(tmp_path / "x.tif", np.zeros((4, 6), np.uint8))
     with tifffile.TiffFile(tmp_path / "x.tif") as file:

@@ -1,6 +1,7 @@
 """Label maps drawn by hand: . background, c clavicle, h heart, l lung."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -105,6 +106,27 @@ def test_holes_take_the_label_around_them():
         ..........
         """
     )
+
+
+@pytest.mark.parametrize(("length", "filled"), [(9, True), (10, True), (11, False), (100, False)])
+def test_a_hole_between_organs_is_filled_up_to_a_thousandth_of_the_image(length, filled):
+    """Of 50 x 200 pixels a thousandth is ten; lungs above the hole, the heart below it."""
+    labels = np.zeros((50, 200), np.uint8)
+    labels[10:20, 20:180] = LUNGS.label
+    labels[20:30, 20:180] = HEART.label
+    labels[20, 40 : 40 + length] = 0
+    clean(labels)
+    assert (labels[20, 40 : 40 + length] != 0).all() == filled
+    assert (labels[20, 40 : 40 + length] != 0).any() == filled
+
+
+@pytest.mark.parametrize(("width", "kept"), [(19, False), (20, True)])
+def test_a_second_lung_is_kept_from_a_twentieth_of_the_first(width, kept):
+    labels = np.zeros((60, 120), np.uint8)
+    labels[10:50, 10:20] = LUNGS.label  # 400 pixels
+    labels[10, 60 : 60 + width] = LUNGS.label
+    clean(labels)
+    assert np.count_nonzero(labels[:, 60:]) == (width if kept else 0)
 
 
 def test_a_mediastinum_ringed_by_several_organs_stays():

@@ -40,6 +40,29 @@ def test_joined_lungs_are_cut_half_way():
     assert split("llllllll\nllllllll\nl......l") == "llllmmmm\nllllmmmm\nl......m"
 
 
+def test_clavicles_beside_joined_lungs_stay_on_their_sides():
+    drawn = """
+        ccc..ccc
+        ........
+        llllllll
+        llllllll
+        l......l
+    """
+    split_up = """
+        ccc..kkk
+        ........
+        llllmmmm
+        llllmmmm
+        l......m
+    """
+    assert split(drawn) == same(split_up)
+
+
+def test_a_clavicle_that_crosses_the_midline_beside_joined_lungs_stays_whole():
+    drawn = "cccccc.cc\n.........\nlllllllll\nlllllllll\nl.......l"
+    assert split(drawn).splitlines()[0] == "cccccc.kk"
+
+
 def test_a_lung_that_leans_over_the_midline_stays_whole():
     drawn = """
         lllllll....lll

@@ -122,6 +122,118 @@ def test_a_jpeg_in_a_tiff_is_no_larger_than_its_strip(tmp_path):
     assert "a compressed strip is 3000 x 3000 pixels" in refused(read, path)
 
 
+def _stack(samples):
+    return np.stack([GREY] * samples, axis=2)
+
+
+def _written(encode):
+    return lambda path, samples: path.write_bytes(encode(_stack(samples)))
+
+
+def _write_tiff(planar):
+    def write(path, samples):
+        pixels = _stack(samples)
+        tifffile.imwrite(
+            path,
+            pixels if planar == "contig" else np.moveaxis(pixels, 2, 0),
+            photometric="rgb" if samples >= 3 else "minisblack",
+            planarconfig=planar,
+        )
+
+    return write
+
+
+def _write_palette(path, samples):
+    colours = {}
+    for colour in ("Red", "Green", "Blue"):
+        colours[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 8]
+        colours[f"{colour}PaletteColorLookupTableData"] = bytes(range(256))
+    make(path, GREY, PhotometricInterpretation="PALETTE COLOR", **colours)
+
+
+def _write_in_tiff(path, samples):
+    """A JPEG of more samples than the TIFF around it says."""
+    frame = imagecodecs.jpeg_encode(_stack(samples))
+    path.write_bytes(b"")
+    tiff.write(path, tiff.tags(ROWS, COLUMNS, t259=(SHORT, [7]), t279=(LONG, [len(frame)])), frame)
+
+
+#: Writer and samples per pixel of images of 40 x 60 pixels.
+SAMPLES = {
+    "PNG, grey and alpha": (_written(imagecodecs.png_encode), 2),
+    "PNG, RGB": (_written(imagecodecs.png_encode), 3),
+    "PNG, RGBA": (_written(imagecodecs.png_encode), 4),
+    "JPEG": (_written(imagecodecs.jpeg_encode), 3),
+    "JPEG 2000, 5 samples": (_written(imagecodecs.jpeg2k_encode), 5),
+    "TIFF, pixel by pixel": (_write_tiff("contig"), 3),
+    "TIFF, plane by plane": (_write_tiff("separate"), 3),
+    "TIFF, 5 samples": (_write_tiff("contig"), 5),
+    "TIFF, 5 planes": (_write_tiff("separate"), 5),
+    "JPEG in a TIFF": (_write_in_tiff, 3),
+    "DICOM, RGB": (lambda path, samples: make(path, _stack(samples)), 3),
+    "DICOM, palette": (_write_palette, 3),
+}
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_the_limit_of_pixels_counts_every_sample(tmp_path, kind):
+    """Memory is taken for samples, also for those that are not looked at."""
+    write, samples = SAMPLES[kind]
+    path = tmp_path / "radiograph"
+    write(path, samples)
+    total = ROWS * COLUMNS * samples
+    message = refused(read, path, max_pixels=total - 1)
+    assert f"claims 40 x 60 x {samples} pixels, over the limit of {total - 1:,}" in message
+    assert "raise the limit with --max-pixels N" in message
+    try:
+        assert read(path, max_pixels=total).shape == (ROWS, COLUMNS)
+    except ReadError as error:
+        assert samples == 5 or kind == "JPEG in a TIFF"
+        assert "over the limit" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("size", [(40, 60), (60, 40)])
+def test_the_limit_of_pixels_counts_every_frame_of_a_gif(tmp_path, frames, size):
+    """A decoder holds all of them as red, green and blue; tables of colours lie between them."""
+    path = tmp_path / "radiograph.gif"
+    images = []
+    for number in range(frames):
+        image = Image.new("P", size)
+        image.putpalette([(number + 1) * each % 256 for each in range(768)])
+        image.putdata([(number * 7 + each) % 256 for each in range(size[0] * size[1])])
+        images.append(image)
+    images[0].save(path, save_all=True, append_images=images[1:])
+    total = 40 * 60 * 3 * frames
+    assert "over the limit" in refused(read, path, max_pixels=total - 1)
+    assert read(path, max_pixels=total).shape == size[::-1]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_limit_of_pixels_counts_a_bmp_as_colours(tmp_path, mode):
+    path = tmp_path / "radiograph.bmp"
+    Image.fromarray(GREY).convert(mode).save(path)
+    total = ROWS * COLUMNS * 3
+    assert "claims 40 x 60 x 3 pixels" in refused(read, path, max_pixels=total - 1)
+    assert read(path, max_pixels=total).shape == GREY.shape
+
+
+def test_planes_that_lie_apart_must_all_be_there(tmp_path):
+    strip = ROWS * COLUMNS
+    entries = tiff.tags(
+        ROWS,
+        COLUMNS,
+        t258=(SHORT, [8, 8, 8]),
+        t262=(SHORT, [2]),
+        t277=(SHORT, [3]),
+        t284=(SHORT, [2]),
+        t273=(LONG, [300, 1200, 2100]),
+        t279=(LONG, [strip // 3] * 3),
+    )
+    path = tiff.write(tmp_path / "radiograph.tif", entries, bytes(2 * strip))
+    assert "fewer pixels" in refused(read, path)
+
+
 def test_a_file_in_memory_may_be_as_long_as_one_on_disk(tmp_path):
     path = tmp_path / "radiograph.tif"
     tifffile.imwrite(path, GREY)

@@ -107,6 +107,29 @@ def test_signed_values_with_rescaling(tmp_path):
     assert radiograph.pixels.dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", ["jpeg lossless", "jpeg-ls", "jpeg 2000"])
+@pytest.mark.parametrize(
+    ("bits", "dtype"), [(10, "u2"), (12, "u2"), (16, "u2"), (8, "u1"), (7, "u1")]
+)
+def test_signed_values_are_compressed_in_twos_complement(tmp_path, kind, bits, dtype):
+    """PS3.5, section 8.1.1: the bits that are stored, without sign extension."""
+    lowest, highest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    values = np.linspace(lowest, highest, RAMP.size).round().astype(int).reshape(RAMP.shape)
+    stored = (values % 2**bits).astype(dtype)
+    syntax, encode, _ = COMPRESSED[kind]
+    path = make(
+        tmp_path / "radiograph",
+        stored,
+        syntax,
+        encode(stored),
+        BitsStored=bits,
+        PixelRepresentation=1,
+        RescaleSlope=1,
+        RescaleIntercept=-lowest,
+    )
+    np.testing.assert_array_equal(read(path).pixels, values - lowest)
+
+
 def test_a_window_is_applied(tmp_path):
     """PS3.3, C.11.2.1.2.1, with the values of its own formula."""
     radiograph = read(make(tmp_path / "radiograph", RAMP, WindowCenter=100, WindowWidth=51))

@@ -13,7 +13,6 @@ from xray_seg.data.splits import split_cases
 from xray_seg.errors import TrainingError
 from xray_seg.training.devices import fit_on_devices
 
-pytest.importorskip("jax")
 KERAS = tuple(int(part) for part in version("keras").split(".")[:3])
 
 # A small InvertedNet with augmentation, dropout and normalisation, registered in both processes.

@@ -137,7 +137,6 @@ late = pytest.mark.skipif(KERAS < (3, 15, 1), reason="the extra `devices` asks f
 
 @late
 def test_two_hosts_give_the_run_of_one_also_after_one_died_and_both_resumed(place, alone):
-    pytest.importorskip("jax")
     with started(place, "both", 2) as (first, second):
         assert first.stdout.readline() == "epoch 1\n"
         _kill(second)
@@ -155,7 +154,6 @@ def test_two_hosts_give_the_run_of_one_also_after_one_died_and_both_resumed(plac
 
 
 def test_hosts_that_do_not_connect_are_an_error_after_the_wait(tmp_path):
-    pytest.importorskip("jax")
     split = split_cases(write_cases(tmp_path, 4))
     waiting = Hosts(1, 2, free_address(), wait=1)
     with pytest.raises(TrainingError, match="not all of 2 hosts met there within 1 s"):
@@ -164,7 +162,6 @@ def test_hosts_that_do_not_connect_are_an_error_after_the_wait(tmp_path):
 
 
 def test_a_port_in_use_is_an_error(tmp_path):
-    pytest.importorskip("jax")
     split = split_cases(write_cases(tmp_path, 4))
     with socket.socket() as other:
         other.bind(("", 0))

@@ -31,9 +31,10 @@ def write_files(
     """Write the outputs of one radiograph.
 
     A file that is there already is replaced only if it belongs to the input and is as this program
-    wrote it, or has the same bytes as the new one. Nothing is written if another file is in the
-    way. Before a file is replaced, the hashes of the new ones are noted: if the run is killed
-    before its journal has them, the next run knows the files by this note.
+    wrote it, or holds nothing but what the new one begins with, as after a power cut. Nothing is
+    written if another file is in the way. Before a file is replaced, the hashes of the new ones are
+    noted: if the run is killed before its journal has them, the next run knows the files by this
+    note.
 
     Args:
         out: the output folder.
@@ -56,7 +57,12 @@ def write_files(
     if there:
         noted = _read_note(out, key)
         if not adopt:
-            _refuse_foreign(paths, there, hashes, owned, noted)
+            others = {
+                file.name: there[file.name]
+                for file in files
+                if file.name in there and not _is_start_of(paths[file.name], file.data)
+            }
+            _refuse_foreign(paths, others, owned, noted)
         replaced = [name for name, sha256 in there.items() if sha256 != hashes[name]]
         if replaced:
             noted |= {name: [there[name], hashes[name]] for name in replaced}
@@ -80,15 +86,20 @@ def write_files(
     return hashes
 
 
+def _is_start_of(path: Path, data: bytes) -> bool:
+    """Whether a file holds nothing but what the data begin with."""
+    size = path.stat().st_size
+    return size <= len(data) and path.read_bytes() == data[:size]
+
+
 def _refuse_foreign(
     paths: Mapping[str, Path],
     there: Mapping[str, str],
-    hashes: Mapping[str, str],
     owned: Mapping[str, str],
     noted: Mapping[str, list[str]],
 ) -> None:
     for name, sha256 in there.items():
-        known = (hashes[name], owned.get(name), *noted.get(name, ()))
+        known = (owned.get(name), *noted.get(name, ()))
         if sha256 in known or owned.get(name) == "":
             continue
         how = "was changed since it was written" if name in owned else "was not written by xrayseg"
