@@ -144,3 +144,14 @@ def test_noise_stays_as_stored_and_doubtful(segmenter):
     assert found.is_doubtful
     assert found.radiograph.orientation == Orientation()
     assert segmenter.corrections == ALL
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_shows_no_chest_is_not_turned(segmenter, seed):
+    """None of its readings is credible, even if one is better than the others."""
+    random = np.random.default_rng(seed)
+    scene = np.clip(np.cumsum(random.normal(size=SHAPE), axis=1) / 40 + 0.5, 0, 1)
+    found = segmenter(Radiograph(scene.astype(np.float32)))
+    assert found.radiograph.orientation == Orientation()
+    assert not found.presentation.notes
+    assert found.is_doubtful
