@@ -37,6 +37,7 @@ from xray_seg.evaluation.calibrating import (
 from xray_seg.kernels import area_mean, nearest
 from xray_seg.labels import BACKGROUND, CLAVICLES, HEART, LUNGS
 from xray_seg.models.model_folder import CALIBRATION_FILE, trained_names
+from xray_seg.preprocessing.corrections import NONE
 from xray_seg.preprocessing.letterbox import shape_within
 from xray_seg.preprocessing.normalisation import normalise
 from xray_seg.radiograph import Radiograph
@@ -120,7 +121,7 @@ def main(
     write: bool,
 ) -> None:
     """Make or load the samples, fit the calibration, evaluate it, print tables."""
-    segmenter = Segmenter(weights)
+    segmenter = Segmenter(weights, corrections=NONE)
     model, anatomy = segmenter.model, load_anatomy()
     folder = cache / model.sha256[:12]
     samples = _cached(folder / f"{JSRT}.pickle", jsrt_samples(segmenter, images, masks, every))

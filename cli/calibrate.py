@@ -46,11 +46,15 @@ def command(
     from ..errors import OutputError
     from ..evaluation.calibrating import calibrate
     from ..models.model_folder import CALIBRATION_FILE
+    from ..preprocessing.corrections import NONE
     from ..segmenter import Segmenter
     from . import console
 
     cases = find_cases(images, masks)
-    segmenter = Segmenter(weights, engine=engine, precision=precision, device=device)
+    # Degraded copies are meant to stay as they are, inverted or turned.
+    segmenter = Segmenter(
+        weights, engine=engine, precision=precision, device=device, corrections=NONE
+    )
     with console.bar("calibrating", len(cases)) as bar:
         calibration = calibrate(segmenter, cases, on_progress=bar.move)
     path = out or segmenter.model.folder / CALIBRATION_FILE

@@ -52,6 +52,12 @@ class Prediction:
     model_input: ModelInput
     probabilities: npt.NDArray[np.float32]
 
+    def with_note(self, note: str) -> Prediction:
+        """The same, with a sentence on how it came about."""
+        shown = self.model_input.presentation
+        presentation = replace(shown, notes=(*shown.notes, note))
+        return replace(self, model_input=replace(self.model_input, presentation=presentation))
+
 
 @dataclass(frozen=True)
 class _Doubt:
@@ -68,13 +74,10 @@ class _Doubt:
         """The best reading if it is credible and clearly better than the first, else the first."""
         if self.best_score < max(CREDIBLE, self.first_score + MARGIN):
             return self.first
-        shown = self.best.model_input
-        note = (
-            f"{_describe(self.first.model_input, shown)} by a second look: "
+        return self.best.with_note(
+            f"{_describe(self.first.model_input, self.best.model_input)} by a second look: "
             f"predicted quality {self.best_score:.2f} instead of {self.first_score:.2f}"
         )
-        presentation = replace(shown.presentation, notes=(*shown.presentation.notes, note))
-        return replace(self.best, model_input=replace(shown, presentation=presentation))
 
 
 def look_again(
@@ -175,8 +178,11 @@ def _describe(first: ModelInput, best: ModelInput) -> str:
     if one.inverted != other.inverted:
         words.append("polarity changed")
     if one.orientation != other.orientation:
-        angle = other.orientation.rotation_deg if other.orientation else 0
-        words.append(f"turned by {angle} degrees")
+        first_angle, angle = (
+            each.orientation.rotation_deg if each.orientation else 0 for each in (one, other)
+        )
+        stated = " instead of " + str(first_angle) if first_angle else ""
+        words.append(f"turned by {angle}{stated} degrees")
     if one.field_of_view != other.field_of_view:
         words.append("whole image used")
     return " and ".join(words)

@@ -145,6 +145,7 @@ def test_columns_are_the_documented_ones_and_unknown_cells_are_empty(tmp_path):
         "rotation_deg": "0",
         "mirrored": "false",
         "orientation": "assumed",
+        "field_of_view_reason": "assumed",
         "quality": "0.3",
         "heart_predicted_dice": "0.6",
         "warnings": "empty heart; image may be rotated",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import imagecodecs
@@ -12,8 +13,10 @@ from pydicom.uid import generate_uid
 
 from helpers.dicom import FILES, make
 from xray_seg import Segmenter
+from xray_seg.analysis.measurements import MEASURES
 from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.run import run_batch
+from xray_seg.batch.run_record import RunRecord
 from xray_seg.batch.verify import verify
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
@@ -113,6 +116,83 @@ def test_the_same_again_keeps_all_of_it(mixed, tmp_path, segmenter):
     summary, _ = run(mixed, out, segmenter)
     assert (summary.done, summary.kept, summary.skipped, summary.doubtful) == (0, 3, 4, 1)
     assert (out / "results.csv").read_bytes() == before
+
+
+def test_measured_again_it_is_the_same(mixed, tmp_path, segmenter, monkeypatch):
+    """Also of an image that is stored turned: results.csv says how."""
+    out = tmp_path / "out"
+    _, rows = run(mixed, out, segmenter, spacing=0.5, sides=True)
+    with pytest.raises(SystemExit):
+        main(
+            ["measure", str(out / "labels"), "--spacing", "0.5", "-o", str(tmp_path / "again.csv")]
+        )
+    with (tmp_path / "again.csv").open(newline="") as file:
+        again = {row["input"].rsplit("/", 1)[1]: row for row in csv.DictReader(file)}
+    for name in MEASURES:
+        if "grey" not in name:
+            assert again["turned.tif"][name] == rows["turned.dcm"][name], name
+    assert again["turned.tif"]["rotation_deg"] == "90"
+
+
+def test_what_was_written_before_is_said_to_be_there_still(mixed, tmp_path, segmenter):
+    out = tmp_path / "out"
+    run(mixed, out, segmenter, include_all=True, include_doubtful=True)
+    _, rows = run(mixed, out, segmenter)
+    assert (out / "seg" / "noise.dcm").is_file()
+    for name in ("noise.dcm", "hand.dcm"):
+        assert "an earlier run" in rows[name]["notes"]
+    assert not verify(out).problems
+
+
+def test_one_image_and_the_record_of_its_run(tmp_path, segmenter):
+    (tmp_path / "in").mkdir()
+    chest(tmp_path / "in" / "turned.dcm", 1, turns=2)
+    run(tmp_path / "in", tmp_path / "out", segmenter)
+    record = RunRecord.read(tmp_path / "out" / "run.json")
+    assert (record.shown["turned"], record.doubtful) == (1, 0)
+    assert record.weights["calibration_sha256"] == segmenter.model.calibration_sha256
+    assert not verify(tmp_path / "out").problems
+
+
+def test_the_review_page_shows_doubtful_masks_first_and_skipped_inputs_last(
+    mixed, tmp_path, segmenter
+):
+    out = tmp_path / "out"
+    run(mixed, out, segmenter)
+    page = (out / "report.html").read_text()
+    entries = [
+        each
+        for chunk in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.S)
+        for each in json.loads(chunk)
+    ]
+    ranks = {each["name"].rsplit("/", 1)[1]: each["review_rank"] for each in entries}
+    assert sorted(ranks, key=ranks.__getitem__)[0] == "noise.dcm"
+    assert ranks["hand.dcm"] > ranks["chest.dcm"]
+    assert all(("picture" in each) == (each["status"] != "skipped") for each in entries)
+
+
+def test_an_engine_that_fails_in_the_second_look(tmp_path, segmenter):
+    class Failing:
+        calls = 0
+
+        def __getattr__(self, name):
+            return getattr(segmenter.engine, name)
+
+        def predict(self, grids):
+            self.calls += 1
+            if self.calls > 1:
+                raise ArithmeticError("too warm")
+            return segmenter.engine.predict(grids)
+
+    (tmp_path / "in").mkdir()
+    chest(tmp_path / "in" / "turned.dcm", 1, turns=2)
+    failing = Segmenter(segmenter.model, engine=Failing())
+    _, rows = run(tmp_path / "in", tmp_path / "out", failing)
+    assert rows["turned.dcm"]["status"] == "doubtful"
+    assert (
+        "no second look, the engine failed: ArithmeticError: too warm"
+        in rows["turned.dcm"]["notes"]
+    )
 
 
 def test_all_and_doubtful_ones_on_request(mixed, tmp_path, segmenter):

@@ -6,7 +6,7 @@ import pytest
 from xray_seg import Radiograph
 from xray_seg.data.phantom import make_phantom
 from xray_seg.kernels import area_mean
-from xray_seg.preprocessing.corrections import ALL, BORDERS, NONE
+from xray_seg.preprocessing.corrections import ALL, BORDERS, NONE, Reading
 from xray_seg.preprocessing.field_of_view import find_field_of_view
 from xray_seg.preprocessing.letterbox import Letterbox
 from xray_seg.preprocessing.preprocessor import Preprocessor
@@ -88,8 +88,20 @@ def test_the_grid_shows_the_field_of_view_alone(inverted):
     whole = Preprocessor(64, NONE)(Radiograph(padded, bool(inverted)))
     assert whole.radiograph.field_of_view is None
     assert shown.whole is not None
-    np.testing.assert_allclose(shown.whole[0], whole.grid, atol=1e-6)
-    assert shown.whole[1] == whole.box
+    np.testing.assert_allclose(shown.whole.grid, whole.grid, atol=1e-6)
+    assert shown.whole.box == whole.box
+
+
+def test_borders_within_a_stated_field_of_view():
+    """A second look that takes them back keeps to what the file states."""
+    image = np.pad(chest(), ((0, 0), (60, 60)), constant_values=0)
+    stated = Region(20, 30, 360, 460)
+    shown = Preprocessor(64, ALL)(Radiograph(image, field_of_view=stated))
+    assert shown.radiograph.field_of_view == Region(20, 60, 360, 400)
+    whole = shown.shown(Reading(whole=True))
+    assert whole.radiograph.field_of_view == stated
+    expected = Preprocessor(64)(Radiograph(stated.crop(image)))
+    np.testing.assert_allclose(whole.grid, expected.grid, atol=1e-6)
 
 
 def test_a_stated_field_of_view_is_used():

@@ -19,6 +19,8 @@ from .._util.json_types import check_fields, parse_object
 SCHEMA_VERSION = 1
 #: Note on an input that failed, where an earlier run wrote masks for it. They are kept.
 OUTDATED = "masks that an earlier run made of it are kept"
+#: Note on an input whose outputs are withheld now, where an earlier run wrote them.
+WITHHELD = "outputs that an earlier run wrote with other options are still there"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ class Record:
         good = None if self.done or self.is_skipped else before.newest_good
         last_good = None if good is None else asdict(replace(good, last_good=None))
         row = {**self.row, "notes": OUTDATED} if good and good.outputs else self.row
+        if earlier and self.row["status"] in ("doubtful", "skipped"):
+            notes = filter(None, (self.row.get("notes"), WITHHELD))
+            row = {**self.row, "notes": "; ".join(notes)}
         return replace(self, row=row, earlier=earlier, last_good=last_good)
 
     def is_intact(self, out: Path) -> bool:

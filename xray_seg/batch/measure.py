@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .._util.concurrency import available_cores, map_ordered
-from ..analysis.measurements import measure
+from ..analysis.measurements import Measurements, measure
 from ..errors import ReadError, XraySegError
-from ..radiograph import Radiograph
+from ..radiograph import UPRIGHT, Orientation, Radiograph
 from ..readers import read
-from ..readers.label_map import read_labels
+from ..readers.label_map import LabelMap, read_labels
+from ..readers.spacing import Spacing
 from .inputs import Input
 from .results.columns import failed_row, measured_cells
 
 
 def measure_file(
-    path: Path, *, image: Path | None = None, spacing: float | None = None
+    path: Path,
+    *,
+    image: Path | None = None,
+    spacing: float | None = None,
+    orientation: Orientation = UPRIGHT,
 ) -> dict[str, Any]:
     """Measure one label map.
 
@@ -27,6 +38,7 @@ def measure_file(
         image: its radiograph, for grey levels.
         spacing: distance of pixel centres in mm; takes precedence over the spacing that the label
             map or the radiograph states.
+        orientation: how the label map is turned upright.
 
     Returns:
         A row of results.csv.
@@ -40,7 +52,7 @@ def measure_file(
         raise ReadError(f"{path}: is {found.labels.shape}, but {image} is {radiograph.shape}")
     used = (spacing, spacing) if spacing else found.spacing or radiograph.spacing
     pixels = None if image is None else radiograph.pixels
-    measurements = measure(found.labels, spacing=used, pixels=pixels, sided=found.sided)
+    measurements = _measure_upright(found, pixels, used, orientation)
     row_mm, column_mm = used or (None, None)
     return {
         "input": str(path),
@@ -53,7 +65,55 @@ def measure_file(
         "row_spacing_mm": row_mm,
         "column_spacing_mm": column_mm,
         "inverted": radiograph.inverted,
+        "rotation_deg": orientation.rotation_deg,
+        "mirrored": orientation.mirrored,
     } | measured_cells(measurements)
+
+
+def _measure_upright(
+    found: LabelMap,
+    pixels: npt.NDArray[Any] | None,
+    spacing: Spacing | None,
+    orientation: Orientation,
+) -> Measurements:
+    """Measure a label map turned upright; positions are those of the stored one."""
+    if orientation.is_upright:
+        return measure(found.labels, spacing=spacing, pixels=pixels, sided=found.sided)
+    if spacing and orientation.rotation_deg in (90, 270):
+        spacing = spacing[1], spacing[0]
+    labels = np.ascontiguousarray(orientation.upright(found.labels))
+    if pixels is not None:
+        pixels = np.ascontiguousarray(orientation.upright(pixels))
+    turned = measure(labels, spacing=spacing, pixels=pixels, sided=found.sided)
+    return turned.relocated(lambda point: orientation.stored_point(point, found.labels.shape))
+
+
+@lru_cache(maxsize=8)
+def _orientations(results: Path) -> dict[str, Orientation]:
+    """How the label maps of an output folder are turned upright, by their names in results.csv."""
+    turned = {}
+    with (
+        suppress(OSError, ValueError, csv.Error),
+        results.open(newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        for row in csv.DictReader(file):
+            angle, mirrored = row.get("rotation_deg") or "0", row.get("mirrored") == "true"
+            if angle != "0" or mirrored:
+                turned[row.get("labels") or ""] = Orientation(int(angle), mirrored)
+    return turned
+
+
+def stated_orientation(path: Path) -> Orientation:
+    """How a label map is turned upright: as results.csv of its output folder says, if it is in one.
+
+    Args:
+        path: a label map, for instance ``OUT/labels/ward/x.tif``.
+    """
+    for folder in path.absolute().parents:
+        if folder.name == "labels" and (folder.parent / "results.csv").is_file():
+            name = path.absolute().relative_to(folder.parent).as_posix()
+            return _orientations(folder.parent / "results.csv").get(name, UPRIGHT)
+    return UPRIGHT
 
 
 def measure_files(
@@ -64,7 +124,8 @@ def measure_files(
 ) -> Iterator[dict[str, Any]]:
     """Measure label maps in parallel and yield their rows in order.
 
-    A label map that cannot be measured yields a failed row with the reason.
+    Where a label map lies in an output folder of a batch, it is turned upright as results.csv
+    says. A label map that cannot be measured yields a failed row with the reason.
 
     Args:
         masks: label maps as ``find_files`` lists them.
@@ -81,7 +142,8 @@ def measure_files(
             image = None if images is None else images.get(item.key)
             if images is not None and image is None:
                 raise ReadError(f"{item.path}: no radiograph has its name, {item.key}")
-            return measure_file(item.path, image=image, spacing=spacing)
+            orientation = stated_orientation(item.path)
+            return measure_file(item.path, image=image, spacing=spacing, orientation=orientation)
         except XraySegError as error:
             return failed_row(item.path, str(error))
         except Exception as error:  # noqa: BLE001 - one bad file must not end thousands

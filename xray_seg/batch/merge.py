@@ -216,6 +216,8 @@ def _copy_shard(shard: _FinishedShard, out: Path, journal: Journal, adopt: bool)
                 )
                 if record.done and source.is_file():
                     _copy(source, target)
+                # Files of earlier runs with other options stay in the shard's folder.
+                record = replace(record, earlier={}, last_good=None)  # noqa: PLW2901
             if journal.get(record.key) != record:
                 journal.append(record)
 
@@ -293,6 +295,7 @@ def _merged_record(
         files=files,
         processors=tuple(processors),
         notes=notes,
+        doubtful=sum(record.doubtful for record in records),
         shown=dict(sum((Counter(record.shown) for record in records), Counter())),
         shards={"count": count, "missing": list(missing)},
     )

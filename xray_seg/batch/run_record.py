@@ -24,7 +24,15 @@ SCHEMA_VERSION = 1
 #: Counts of inputs in each record.
 _REQUIRED_COUNTS = ("inputs", "done", "kept", "failed")
 #: Fields that records of earlier versions, or of runs that were not merged, lack.
-_OPTIONAL = ("processors", "notes", "shown", "shards", "output_revision", "schema_version")
+_OPTIONAL = (
+    "processors",
+    "notes",
+    "doubtful",
+    "shown",
+    "shards",
+    "output_revision",
+    "schema_version",
+)
 #: Fields of a processor that are texts.
 _TEXTS = ("model", "machine", "instruction_set", "c_library")
 #: Settings that a merge reads; a record holds them as JSON does.
@@ -45,11 +53,11 @@ class RunRecord:
 
     Attributes:
         started, finished: times in ISO 8601.
-        weights: ``name`` and ``sha256``.
+        weights: ``name``, ``sha256`` and ``calibration_sha256``.
         engine: ``name``, ``precision``, ``device``, ``build`` (package and version that computes)
             and ``deterministic``.
         settings: the batch options by name.
-        counts: ``inputs``, ``done``, ``kept`` and ``failed``.
+        counts: ``inputs``, ``done``, ``kept``, ``failed`` and ``skipped``.
         interrupted: whether the run was stopped before its end.
         seconds: wall-clock time.
         engine_seconds: time in the engine.
@@ -58,6 +66,7 @@ class RunRecord:
         processors: of the machines that computed the outputs, see ``Processor``; those of an
             earlier run included, if its outputs were kept.
         notes: what a reader of the outputs should know, in sentences.
+        doubtful: how many inputs have doubtful masks.
         shown: how many images were shown otherwise than they are stored, see ``Summary.shown``.
         shards: of a merged run, ``count`` and ``missing``; otherwise None.
         output_revision: see ``fingerprint.OUTPUT_REVISION``.
@@ -77,6 +86,7 @@ class RunRecord:
     files: dict[str, str]
     processors: tuple[Processor, ...] = ()
     notes: tuple[str, ...] = ()
+    doubtful: int = 0
     shown: dict[str, int] = field(default_factory=dict)
     shards: dict[str, Any] | None = None
     output_revision: int = OUTPUT_REVISION
@@ -97,7 +107,11 @@ class RunRecord:
         return cls(
             started=started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            weights={"name": job.model.name, "sha256": job.model.sha256},
+            weights={
+                "name": job.model.name,
+                "sha256": job.model.sha256,
+                "calibration_sha256": job.model.calibration_sha256 or "",
+            },
             engine={
                 **{name: str(getattr(engine, name)) for name in ("name", "precision", "device")},
                 "build": engine_build(engine.name),
@@ -111,6 +125,7 @@ class RunRecord:
             versions=versions(),
             files=files,
             processors=processors,
+            doubtful=summary.doubtful,
             shown=dict(summary.shown),
             notes=notes_on(processors, engine.device, deterministic=deterministic),
         )

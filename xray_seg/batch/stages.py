@@ -172,12 +172,20 @@ def predict(
     ]
     places = [place for place, each in enumerate(outcomes) if isinstance(each, Prediction)]
     first = [each for each in outcomes if isinstance(each, Prediction)]
-    try:
-        for place, prediction in zip(places, look_again(engine, first, model), strict=True):
-            outcomes[place] = prediction
-    except Exception:  # noqa: BLE001 - engines raise what they like; the first look stands
-        return outcomes
+    for place, prediction in zip(places, _look_again(engine, first, model), strict=True):
+        outcomes[place] = prediction
     return outcomes
+
+
+def _look_again(engine: Engine, first: list[Prediction], model: Model) -> list[Prediction]:
+    """A second look; where the engine fails in it, the first look stands, with a note."""
+    try:
+        return look_again(engine, first, model)
+    except Exception as error:  # noqa: BLE001 - engines raise what they like
+        if len(first) > 1:
+            return [one for each in first for one in _look_again(engine, [each], model)]
+        note = f"no second look, the engine failed: {type(error).__name__}: {error}"
+        return [each.with_note(note) for each in first]
 
 
 def _predict_grids(engine: Engine, inputs: Sequence[ModelInput]) -> list[Grids | Failure]:

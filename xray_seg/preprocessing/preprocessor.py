@@ -19,6 +19,21 @@ _NO_GRID: Grid = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
+class Whole:
+    """An image on the grid with the borders that the model input leaves out.
+
+    Attributes:
+        grid: (S, S) float32, as of ModelInput.
+        box: where the image lies on it.
+        field_of_view: the part that its file states, or None for all of the stored image.
+    """
+
+    grid: Grid
+    box: Letterbox
+    field_of_view: Region | None
+
+
+@dataclass(frozen=True)
 class ModelInput:
     """A radiograph prepared for the network.
 
@@ -27,20 +42,20 @@ class ModelInput:
         grid: (S, S) float32 in [0, 1], upright, bones bright, 0 outside the radiograph.
         box: where on the grid the field of view lies.
         presentation: how these were decided.
-        whole: the grid and box of the whole image, where borders were left out.
+        whole: the image with its borders, where they were left out.
     """
 
     radiograph: Radiograph
     grid: Grid
     box: Letterbox
     presentation: Presentation = AS_STATED
-    whole: tuple[Grid, Letterbox] | None = None
+    whole: Whole | None = None
 
     @property
     def facts(self) -> ModelInput:
         """All but the arrays, small enough to be passed between processes."""
         radiograph = replace(self.radiograph, pixels=np.empty((0, 0), np.uint8))
-        whole = None if self.whole is None else (_NO_GRID, self.whole[1])
+        whole = self.whole and replace(self.whole, grid=_NO_GRID)
         return replace(self, radiograph=radiograph, grid=_NO_GRID, whole=whole)
 
     def with_pixels(self, pixels: npt.NDArray[np.generic]) -> ModelInput:
@@ -49,8 +64,7 @@ class ModelInput:
 
     def with_grids(self, grid: Grid, whole: Grid) -> ModelInput:
         """The same, with its (S, S) grid, and that of the whole image if borders were left out."""
-        both = None if self.whole is None else (whole, self.whole[1])
-        return replace(self, grid=grid, whole=both)
+        return replace(self, grid=grid, whole=self.whole and replace(self.whole, grid=whole))
 
     def shown(self, reading: Reading) -> ModelInput:
         """The same radiograph shown in another way than it was taken to be.
@@ -62,7 +76,7 @@ class ModelInput:
         if reading.whole:
             if self.whole is None:
                 raise ValueError("no borders were left out")
-            (grid, box), field = self.whole, None
+            grid, box, field = self.whole.grid, self.whole.box, self.whole.field_of_view
         if reading.swap_polarity:
             grid = grid.copy()
             inside = box.crop(grid)
@@ -109,7 +123,7 @@ class Preprocessor:
         pixels = stated.crop(radiograph.pixels)
         grid = np.empty((self.size, self.size), np.float32) if out is None else out
         box, inverted, inner = self._fill(grid, pixels, radiograph.inverted, orientation)
-        whole: tuple[Grid, Letterbox] | None = None
+        whole: Whole | None = None
         if inner:
             outer_grid, outer, was_inverted = grid.copy(), box, inverted
             box, inverted, _ = self._fill(
@@ -117,7 +131,7 @@ class Preprocessor:
             )
             if inverted != was_inverted:
                 np.subtract(1, outer.crop(outer_grid), out=outer.crop(outer_grid))
-            whole = outer_grid, outer
+            whole = Whole(outer_grid, outer, field)
             field = Region(
                 stated.top + inner.top, stated.left + inner.left, inner.height, inner.width
             )

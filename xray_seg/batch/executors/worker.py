@@ -140,7 +140,7 @@ class _Worker:
                 return prepared.failure
             self._slots.grids[slot] = prepared.model_input.grid
             if prepared.model_input.whole:
-                self._slots.wholes[slot] = prepared.model_input.whole[0]
+                self._slots.wholes[slot] = prepared.model_input.whole.grid
             self._prepared[slot] = prepared
             return prepared.model_input.facts
         prepared = self._prepared.pop(slot)

@@ -26,6 +26,8 @@ _OMITTED_COLUMNS = (
     *("input", "status", "error", "notes", "warnings", "labels", "not_measured"),
     *ID_COLUMNS,  # identify the patient, and pages are passed on
 )
+#: Status of inputs that have masks.
+_WITH_MASKS = ("ok", "doubtful")
 #: Separates warnings, and notes, in a cell of results.csv.
 _SEPARATOR = "; "
 
@@ -83,9 +85,11 @@ def warnings_and_notes(row: dict[str, Any]) -> list[str]:
 
 
 def _review_rank(row: dict[str, Any]) -> float:
-    """Sort key for the review, lowest first: -1 for failures, else the predicted Dice."""
+    """Sort key for the review, lowest first: failures, predicted Dice, no Dice, skipped inputs."""
     quality = row.get("quality")
-    return -1.0 if row["status"] != "ok" else 1.0 if quality is None else float(quality)
+    if row["status"] in _WITH_MASKS:
+        return 1.0 if quality is None else float(quality)
+    return 2.0 if row["status"] == "skipped" else -1.0
 
 
 def _json_chunks(rows: Rows, chosen: set[int], hidden: Path) -> Iterator[Any]:
@@ -118,7 +122,7 @@ def _entry(position: int, key: str, row: dict[str, Any], hidden: Path) -> dict[s
             if name not in _OMITTED_COLUMNS and value not in (None, "")
         },
     }
-    if row["status"] == "ok":
+    if row["status"] in _WITH_MASKS:
         with suppress(OSError, ValueError):  # missing after an earlier run without a report
             entry["picture"] = json.loads(fragment_path(hidden, key).read_text("utf-8"))
     return entry

@@ -17,7 +17,14 @@ QUALITY_COLUMNS = ("quality", *(f"{organ.name}_predicted_dice" for organ in ORGA
 #: Columns of how the stored image is shown. ``polarity`` and ``orientation`` say why ``inverted``,
 #: ``rotation_deg`` and ``mirrored`` are what they are; ``field_of_view`` is x0, y0, x1, y1 of the
 #: part that was segmented, with x1 and y1 behind the last, or empty for all of the image.
-PRESENTATION_COLUMNS = ("polarity", "rotation_deg", "mirrored", "orientation", "field_of_view")
+PRESENTATION_COLUMNS = (
+    "polarity",
+    "rotation_deg",
+    "mirrored",
+    "orientation",
+    "field_of_view",
+    "field_of_view_reason",
+)
 #: Columns of results.csv.
 COLUMNS = (
     "input",
@@ -90,18 +97,21 @@ def presentation_cells(radiograph: Radiograph, shown: Presentation) -> Row:
         "mirrored": orientation.mirrored,
         "orientation": shown.orientation,
         "field_of_view": " ".join(map(str, corners)),
+        "field_of_view_reason": shown.field_of_view,
     }
 
 
-def corrections_in(row: Row) -> dict[str, bool]:
-    """How the image of a row was shown otherwise than it is stored, by name; for run.json."""
-    return {
+def corrections_in(row: Row) -> dict[str, int]:
+    """How the image of a row was shown otherwise than it is stored: 1 or 0 by name."""
+    reasons = [row.get(name) for name in ("polarity", "orientation", "field_of_view_reason")]
+    facts = {
         "inverted": row.get("inverted") is True,
         "turned": bool(row.get("rotation_deg")),
         "mirrored": row.get("mirrored") is True,
         "borders_left_out": bool(row.get("field_of_view")),
-        "second_look": SECOND_LOOK in (row.get("polarity"), row.get("orientation")),
+        "second_look": SECOND_LOOK in reasons,
     }
+    return {name: int(fact) for name, fact in facts.items()}
 
 
 def failed_row(path: InputPath, error: str, *, status: str = "failed") -> Row:

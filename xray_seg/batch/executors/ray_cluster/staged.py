@@ -69,7 +69,7 @@ def read(block: Block, work: RayJob) -> Block:
         if prepared.model_input is not None:
             grid[:] = prepared.model_input.grid
             if prepared.model_input.whole:
-                whole[:] = prepared.model_input.whole[0]
+                whole[:] = prepared.model_input.whole.grid
         packed.append(_pack(prepared))
     return {"prepared": packed, "grid": grids}
 
