@@ -6,12 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from xray_seg.analysis.calibration import (
-    CALIBRATION_FILE,
-    FARTHEST,
-    load_calibration,
-    shape_statistics,
-)
+from xray_seg.analysis.anatomy import ANATOMY_FILE, FARTHEST, load_anatomy, shape_statistics
 from xray_seg.analysis.features import extract_features
 from xray_seg.analysis.shape_features import SHAPE_FEATURES, shape_features
 from xray_seg.data.phantom import make_phantom, phantom_labels
@@ -105,8 +100,8 @@ def test_features_of_a_missing_organ_are_unknown_and_the_others_stay(label, pref
 
 
 def test_the_distance_from_true_shapes_is_mahalanobis():
-    calibration = load_calibration()
-    stored = json.loads(CALIBRATION_FILE.read_text("utf-8"))
+    anatomy = load_anatomy()
+    stored = json.loads(ANATOMY_FILE.read_text("utf-8"))
     mean, scale = np.array(stored["shape_mean"]), np.array(stored["shape_scale"])
     random = np.random.default_rng(4)
     shape = mean + scale * random.normal(size=len(mean))
@@ -119,8 +114,8 @@ def test_the_distance_from_true_shapes_is_mahalanobis():
         off = (each - mean)[used]
         square = off @ np.linalg.inv(covariance[np.ix_(used, used)]) @ off
         expected = np.sqrt(square / used.sum())
-        assert calibration.shape_distance(each, given) == pytest.approx(expected, rel=1e-5)
-    assert calibration.shape_distance(np.full(len(mean), np.nan)) == FARTHEST
+        assert anatomy.shape_distance(each, given) == pytest.approx(expected, rel=1e-5)
+    assert anatomy.shape_distance(np.full(len(mean), np.nan)) == FARTHEST
 
 
 def test_statistics_of_shapes_shrink_the_correlation_towards_none():
@@ -137,18 +132,18 @@ def test_statistics_of_shapes_shrink_the_correlation_towards_none():
 
 
 def test_the_template_is_correlated_as_pearson_does_it():
-    calibration = load_calibration()
-    template = np.array(calibration.template)
+    anatomy = load_anatomy()
+    template = np.array(anatomy.template)
     thumbnail = np.random.default_rng(2).random(template.shape).astype(np.float32)
     thumbnail += 2 * template
-    as_is, turned = calibration.template_similarity(thumbnail)
+    as_is, turned = anatomy.template_similarity(thumbnail)
     expected = [
         np.corrcoef(np.rot90(thumbnail, turns).ravel(), template.ravel())[0, 1]
         for turns in range(4)
     ]
     assert as_is == pytest.approx(expected[0], abs=1e-6)
     assert turned == pytest.approx(max(expected[1:]), abs=1e-6)
-    assert calibration.template_similarity(np.full_like(thumbnail, 0.3)) == (0, 0)
+    assert anatomy.template_similarity(np.full_like(thumbnail, 0.3)) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
         negative,
         BitsStored=12,
         PhotometricInterpretation="MONOCHROME1",
-        ViewPosition="LL",
+        ViewPosition="LLD",
     )
     code = imagecodecs.jpeg2k_encode(sixteen, reversible=True, codecformat="j2k")
     make(place / "jpeg2000.dcm", sixteen, uid.JPEG2000Lossless, code)
@@ -54,7 +54,7 @@ def test_all_but_the_pdf_give_the_same_masks(folder, tmp_path):
         assert np.mean(labels != maps["png"]) < 0.005, name
     for label in range(1, 4):
         assert (maps["png"] == label).mean() > 0.01
-    assert rows["mono1.dcm"]["notes"] == "view LL, not PA or AP"
+    assert rows["mono1.dcm"]["notes"] == "view LLD, not PA or AP"
     assert rows["jpeg2000.dcm"]["notes"] == ""
     assert "look at" in done.stderr
-    assert "view LL" in done.stderr
+    assert "view LLD" in done.stderr

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.batches import batch, files, make_films, segmenter, to_shard
+from xray_seg import Segmenter
 from xray_seg.batch.merge import merge
 from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.run import run_batch
@@ -57,11 +58,17 @@ def test_merged_shards_are_the_single_run(films, tmp_path, whole, together, in_p
 def test_what_is_about_all_films_is_that_of_the_single_run(films, tmp_path, in_place):
     """The review page with its pictures, COCO JSON, tables."""
     asked = BatchOptions(
-        save=("labels", "rle", "contours", "chexmask"), sides=True, parquet=True, min_quality=0.99
+        save=("labels", "rle", "contours", "chexmask"),
+        sides=True,
+        parquet=True,
+        min_quality=0.99,
+        include_doubtful=True,
     )
+    # A stub engine under the name of weights whose quality is calibrated.
+    calibrated = Segmenter(engine=segmenter().engine)
 
     def leave(out, part=None):
-        run_batch([str(films)], out, segmenter=segmenter(), options=asked, shard=to_shard(part))
+        run_batch([str(films)], out, segmenter=calibrated, options=asked, shard=to_shard(part))
 
     leave(tmp_path / "whole")
     folders = [tmp_path / f"part{index}" for index in (1, 2, 3)]

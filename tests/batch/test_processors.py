@@ -158,7 +158,7 @@ def test_a_deterministic_engine_segments_again_what_another_did(place):
 def test_fingerprints_of_other_engines_are_those_of_earlier_versions(place):
     job = BatchJob.of([], place.out, place.segmenter, BatchOptions())
     made_with = json.loads(settings_of(job))
-    assert made_with[1:-1] == [place.segmenter.model.sha256, "stub", "exact"]
+    assert made_with[1:-1] == [place.segmenter.model.sha256, "", "stub", "exact"]
     place.segmenter.engine = _DeterministicEngine()
     job = BatchJob.of([], place.out, place.segmenter, BatchOptions())
     assert json.loads(settings_of(job)) == [*made_with[:-1], "deterministic", made_with[-1]]

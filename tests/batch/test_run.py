@@ -102,7 +102,12 @@ def test_run_json_says_what_was_done_with_what(films, tmp_path, segmenter):
     _run(films, tmp_path / "out", segmenter, spacing=0.2, batch_size=2)
     facts = json.loads((tmp_path / "out" / "run.json").read_text())
     assert facts["counts"] == {"inputs": 3, "done": 3, "kept": 0, "failed": 0, "skipped": 0}
-    assert facts["weights"] == {"name": segmenter.model.name, "sha256": segmenter.model.sha256}
+    model = segmenter.model
+    assert facts["weights"] == {
+        "name": model.name,
+        "sha256": model.sha256,
+        "calibration_sha256": model.calibration_sha256,
+    }
     assert facts["engine"] == {
         "name": "litert",
         "precision": "int8",

@@ -249,9 +249,9 @@ def test_a_run_is_not_resumed_with_a_changed_image(whole, split, tmp_path):
 def test_a_folder_without_a_checkpoint_starts_a_new_run(tmp_path):
     (tmp_path / "history.csv").write_text("epoch\n1\n")
     (tmp_path / "run.json").write_text("{}")
-    assert start_run(tmp_path, {"recipe": 1}, resume=True) is False
+    assert start_run(tmp_path, {"recipe": {"size": 1}}, resume=True) is False
     assert read_history(tmp_path) == []
-    assert read_record(tmp_path) == {"recipe": 1}
+    assert read_record(tmp_path) == {"recipe": {"size": 1}}
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "7"])

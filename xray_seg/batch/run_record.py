@@ -145,8 +145,11 @@ class RunRecord:
         check_fields(facts["counts"], dict.fromkeys(_REQUIRED_COUNTS, int), {"skipped": int})
         check_fields(facts["engine"], {"device": str}, {"build": str})
         check_fields(facts["settings"], {}, _SETTINGS)
-        for processor in facts.get("processors", ()):
-            check_fields(processor, {**dict.fromkeys(_TEXTS, str), "features": list[str]})
+        try:
+            for processor in facts.get("processors", ()):
+                check_fields(processor, {**dict.fromkeys(_TEXTS, str), "features": list[str]})
+        except ValueError as error:
+            raise ValueError(f"processors: {error}") from error
         if facts.get("schema_version", 0) > SCHEMA_VERSION:
             raise ValueError(f"was written by a later version (schema {facts['schema_version']})")
         facts = {"output_revision": 0, "schema_version": 0, **facts}
