@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.skips import EXPECTED, unexpected
+from helpers.skips import EXPECTED, NO_DATA, unexpected
 
 TESTS = Path(__file__).parent
 CONFTEST = """
@@ -69,3 +69,13 @@ def test_each_listed_file_is_there_and_may_skip():
         assert re.search(r"def \w+\([^)]*\bjsrt\b|skip", (TESTS / name).read_text("utf-8")), name
         assert unexpected([(f"tests/{name}::test_x", "because")]), name
         assert unexpected([(f"tests/{name}", "no /usr/bin/chromium")]), name
+
+
+def test_files_that_need_real_radiographs_are_listed():
+    """Where the data are, nothing else would show that an entry is missing."""
+    needing = {
+        path.relative_to(TESTS).as_posix()
+        for path in TESTS.rglob("test_*.py")
+        if re.search(r"def \w+\([^)]*\bjsrt\b", path.read_text("utf-8"))
+    }
+    assert needing == {name for name, reason in EXPECTED if reason == NO_DATA}
