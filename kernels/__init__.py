@@ -15,7 +15,6 @@ from .contours import simplify as simplify
 from .contours import trace as trace
 from .deflate import deflate as deflate
 from .intensity import class_sums as class_sums
-from .intensity import expected_dice as expected_dice
 from .intensity import stretch as stretch
 from .intensity import sum_runs as sum_runs
 from .masks import merge_masks as merge_masks

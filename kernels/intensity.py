@@ -92,45 +92,6 @@ def class_sums(
     return sums
 
 
-def expected_dice(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Expected Dice of each class's mask with masks drawn from the probabilities.
-
-    The mask of a class holds the pixels at which it is the most probable one.
-
-    Args:
-        probabilities: (H, W, classes) float32 of any strides.
-
-    Returns:
-        (classes,) float64 in [0, 1]: 2 sum(p inside the mask) / (sum(p) + area of the mask); 0 for
-        a class without a mask.
-
-    Raises:
-        ValueError: the shape or dtype is another.
-    """
-    if probabilities.ndim != 3 or probabilities.dtype != np.float32:
-        raise ValueError(f"expected_dice needs (H, W, classes) float32, not {probabilities.shape}")
-    sums = np.zeros((3, probabilities.shape[2]), np.float64)
-    _mask_sums(probabilities, sums)
-    area, inside, total = sums
-    return np.divide(2 * inside, total + area, out=np.zeros_like(area), where=area > 0)
-
-
-@kernel
-def _mask_sums(probabilities, sums):
-    """Area and probability inside the mask of each class, and its probability over the image."""
-    for y in range(probabilities.shape[0]):
-        for x in range(probabilities.shape[1]):
-            best, label = probabilities[y, x, 0], 0
-            sums[2, 0] += best
-            for c in range(1, probabilities.shape[2]):
-                share = probabilities[y, x, c]
-                sums[2, c] += share
-                if share > best:
-                    best, label = share, c
-            sums[0, label] += 1
-            sums[1, label] += best
-
-
 @kernel
 def _stretch(values, black, scale, out):
     for y in range(values.shape[0]):

@@ -29,3 +29,10 @@ def jsrt():
 def _threads_by_default(monkeypatch):
     """Batches of a few small images run in threads, where tests can replace parts of the code."""
     monkeypatch.setattr("xray_seg.batch.executors.BY_DEFAULT", False)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, so that no process is left with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    ray = {item.path for item in items if item.get_closest_marker("ray")}
+    items.sort(key=lambda item: (item.path not in ray, item.path not in slow))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .analysis.calibration import Calibration, calibration_of
 from .analysis.quality import estimate_quality
+from .labels import ORGANS
 from .models.engines import Engine
 from .models.model_folder import Model
 from .postprocessing.restore import restore
@@ -112,11 +113,20 @@ def look_again(
 
 
 def is_clear(prediction: Prediction) -> bool:
-    """Whether a prediction is so certain of each organ that no other reading can be meant."""
-    from .kernels import expected_dice
+    """Whether a prediction is so certain of each organ that no other reading can be meant.
 
-    inside = prediction.model_input.box.crop(prediction.probabilities)
-    return bool(expected_dice(inside)[1:].min() >= CLEAR)
+    It looks at every fourth pixel, without compiled kernels, which a process with the engine
+    alone would otherwise have to load.
+    """
+    inside = prediction.model_input.box.crop(prediction.probabilities)[::2, ::2]
+    highest = inside.max(axis=-1)
+    for organ in ORGANS:
+        share = inside[..., organ.label]
+        mask = share == highest
+        area = np.count_nonzero(mask)
+        if not area or 2 * share[mask].sum() < CLEAR * (share.sum() + area):
+            return False
+    return True
 
 
 def grid_quality(prediction: Prediction, calibration: Calibration) -> float:
