@@ -26,6 +26,7 @@ from stubs import BrightnessEngine, stub_segmenter
 
 from xray_seg._util.files import is_temporary
 from xray_seg.batch.executors import Executor, ProcessExecutor, ThreadExecutor
+from xray_seg.batch.journal import WITH_MASKS
 from xray_seg.batch.options import BatchOptions
 from xray_seg.batch.run import run_batch
 from xray_seg.batch.verify import verify
@@ -33,8 +34,6 @@ from xray_seg.data.phantom import make_phantom
 
 #: Side of the grid, and seconds per step: long enough that a kill interrupts work.
 SIZE, STEP_S = 32, 0.01
-#: Status of images with masks; phantoms of a stub engine are doubtful.
-DONE = ("ok", "doubtful")
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -66,7 +65,7 @@ def journal_lines(out: Path) -> list[bytes]:
 def finished(out: Path) -> set[str]:
     """Keys of the images that the journal lists as done."""
     records = map(json.loads, journal_lines(out))
-    return {record["key"] for record in records if record["row"]["status"] in DONE}
+    return {record["key"] for record in records if record["row"]["status"] in WITH_MASKS}
 
 
 def states(out: Path, keys: set[str]) -> dict[Path, tuple[int, int]]:
@@ -126,7 +125,7 @@ def compare(alone: Path, killed: Path, images: int) -> dict[str, int]:
     """
     one, other = contents(alone), contents(killed)
     with (killed / "results.csv").open(newline="") as file:
-        rows = [row["input"] for row in csv.DictReader(file) if row["status"] in DONE]
+        rows = [row["input"] for row in csv.DictReader(file) if row["status"] in WITH_MASKS]
     left = [path for path in killed.rglob("*") if is_temporary(path.name)]
     return {
         "files": len(one),

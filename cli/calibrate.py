@@ -6,19 +6,11 @@ from pathlib import Path
 
 import click
 
-from .options import engine_options
+from .options import case_options, engine_options
 
 
 @click.command()
-@click.option(
-    "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
-)
-@click.option(
-    "--masks",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of reference masks in the layout of the SCR database.",
-)
+@case_options
 @click.option(
     "--out",
     "-o",

@@ -7,19 +7,11 @@ from pathlib import Path
 
 import click
 
-from .options import engine_options, pixel_spacing
+from .options import case_options, engine_options, pixel_spacing
 
 
 @click.command()
-@click.option(
-    "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
-)
-@click.option(
-    "--masks",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of reference masks in the layout of the SCR database.",
-)
+@case_options
 @click.option(
     "--out", "-o", type=click.Path(path_type=Path), help="Output folder for metrics.json."
 )

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import click
 
@@ -81,6 +82,20 @@ def _input_lines() -> list[str]:
     except OSError as error:
         reason = error.strerror or error
         raise click.UsageError(f"standard input: cannot be read: {reason}") from error
+
+
+def case_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--images`` and ``--masks``, the radiographs with reference masks, to a command."""
+    masks = click.option(
+        "--masks",
+        type=click.Path(path_type=Path),
+        required=True,
+        help="Folder of reference masks in the layout of the SCR database.",
+    )
+    images = click.option(
+        "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
+    )
+    return images(masks(command))
 
 
 def engine_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from ..training.config import PHANTOM_POOL, TRAINING_CONFIGS
 from ..training.run_record import RECORD_FILE
 from . import console
 from .console import Bar
-from .options import pixel_spacing, positive, shard
+from .options import case_options, pixel_spacing, positive, shard
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -41,15 +41,7 @@ def _read_fold(
 
 
 @click.command()
-@click.option(
-    "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
-)
-@click.option(
-    "--masks",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder of reference masks in the layout of the SCR database.",
-)
+@case_options
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--name", help="Name of the weights.  [default: name of the run folder]")
 @click.option(

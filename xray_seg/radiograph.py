@@ -77,6 +77,11 @@ class Orientation:
         """Whether the stored image stands upright already."""
         return not (self.rotation_deg or self.mirrored)
 
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether rows of the stored image become columns of the upright one."""
+        return bool(self.rotation_deg % (2 * _RIGHT_ANGLE))
+
     def upright(self, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Turn a stored (H, W, ...) image upright, as a view."""
         turned = np.rot90(stored, -(self.rotation_deg // _RIGHT_ANGLE))
@@ -91,7 +96,7 @@ class Orientation:
         """Where a pixel (x, y) of the upright image lies in the stored (H, W) image."""
         x, y = point
         height, width = shape[0], shape[1]
-        if self.rotation_deg % (2 * _RIGHT_ANGLE):
+        if self.swaps_sides:
             height, width = width, height
         if self.mirrored:
             x = width - 1 - x
@@ -155,7 +160,7 @@ class Radiograph:
         if orientation.is_upright:
             return self
         spacing, field = self.spacing, self.field_of_view
-        if orientation.rotation_deg % (2 * _RIGHT_ANGLE) and spacing:
+        if orientation.swaps_sides and spacing:
             spacing = spacing[1], spacing[0]
         if field:
             inside = np.zeros(self.shape, np.bool_)

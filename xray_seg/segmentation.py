@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: Predicted quality below which masks are doubtful.
-DOUBTFUL = 0.5
+DOUBTFUL_MASKS = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Segmentation:
     def is_doubtful(self) -> bool:
         """Whether the masks are so poor, by their predicted quality, that none should be used."""
         quality = self.quality
-        is_poor = quality.score is not None and quality.score < DOUBTFUL
+        is_poor = quality.score is not None and quality.score < DOUBTFUL_MASKS
         return is_poor or NOT_A_CHEST in quality.warnings
 
     def overlay(

@@ -19,6 +19,8 @@ from .._util.json_types import check_fields, parse_object
 SCHEMA_VERSION = 1
 #: Note on an input that failed, where an earlier run wrote masks for it. They are kept.
 OUTDATED = "masks that an earlier run made of it are kept"
+#: Status of inputs that have masks.
+WITH_MASKS = ("ok", "doubtful")
 #: Note on an input whose outputs are withheld now, where an earlier run wrote them.
 WITHHELD = "outputs that an earlier run wrote with other options are still there"
 
@@ -52,7 +54,7 @@ class Record:
     @property
     def done(self) -> bool:
         """Whether it has masks, in place; they may be doubtful."""
-        return self.row["status"] in ("ok", "doubtful")
+        return self.row["status"] in WITH_MASKS
 
     @property
     def is_skipped(self) -> bool:

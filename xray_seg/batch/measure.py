@@ -79,7 +79,7 @@ def _measure_upright(
     """Measure a label map turned upright; positions are those of the stored one."""
     if orientation.is_upright:
         return measure(found.labels, spacing=spacing, pixels=pixels, sided=found.sided)
-    if spacing and orientation.rotation_deg in (90, 270):
+    if spacing and orientation.swaps_sides:
         spacing = spacing[1], spacing[0]
     labels = np.ascontiguousarray(orientation.upright(found.labels))
     if pixels is not None:

@@ -58,7 +58,7 @@ def restore_stored(
     whole = shape or radiograph.shape
     region = radiograph.region.scaled(radiograph.shape, whole)
     height, width = region.height, region.width
-    if orientation.rotation_deg in (90, 270):
+    if orientation.swaps_sides:
         height, width = width, height
     upright, runs = restore(model_input.box.crop(probabilities), (height, width))
     if orientation.is_upright and (height, width) == whole:

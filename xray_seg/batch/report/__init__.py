@@ -13,6 +13,7 @@ from typing import Any
 from ..._util.files import atomic_path
 from ...labels import ORGANS
 from ...readers.dicom_header import ID_COLUMNS
+from ..journal import WITH_MASKS
 from .fragment import fragment_path as fragment_path
 from .fragment import save_fragment as save_fragment
 from .histogram import Distributions
@@ -26,8 +27,6 @@ _OMITTED_COLUMNS = (
     *("input", "status", "error", "notes", "warnings", "labels", "not_measured"),
     *ID_COLUMNS,  # identify the patient, and pages are passed on
 )
-#: Status of inputs that have masks.
-_WITH_MASKS = ("ok", "doubtful")
 #: Separates warnings, and notes, in a cell of results.csv.
 _SEPARATOR = "; "
 
@@ -87,7 +86,7 @@ def warnings_and_notes(row: dict[str, Any]) -> list[str]:
 def _review_rank(row: dict[str, Any]) -> float:
     """Sort key for the review, lowest first: failures, predicted Dice, no Dice, skipped inputs."""
     quality = row.get("quality")
-    if row["status"] in _WITH_MASKS:
+    if row["status"] in WITH_MASKS:
         return 1.0 if quality is None else float(quality)
     return 2.0 if row["status"] == "skipped" else -1.0
 
@@ -122,7 +121,7 @@ def _entry(position: int, key: str, row: dict[str, Any], hidden: Path) -> dict[s
             if name not in _OMITTED_COLUMNS and value not in (None, "")
         },
     }
-    if row["status"] in _WITH_MASKS:
+    if row["status"] in WITH_MASKS:
         with suppress(OSError, ValueError):  # missing after an earlier run without a report
             entry["picture"] = json.loads(fragment_path(hidden, key).read_text("utf-8"))
     return entry
