@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,16 @@ class Arrays:
 
     Attributes:
         images: (N, S, S) float32 in [0, 1], bones bright.
-        fractions: (N, S, S, 4) uint8, share of each class in a pixel, in units of 1/255.
+        fractions: (N, S, S, 4) uint8, share of each label in a pixel, in units of 1/255.
+        possible: (N, 4, 4) bool, the classes that a label can mean, see ``Annotation.possible``;
+            None where all organs of all cases are known, so that a label is a class.
+        repeats: (N,) float64, how often an epoch of training uses each case; None for once.
     """
 
     images: npt.NDArray[np.float32]
     fractions: npt.NDArray[np.uint8]
+    possible: npt.NDArray[np.bool_] | None = None
+    repeats: npt.NDArray[np.float64] | None = None
 
 
 def load_arrays(
@@ -46,7 +51,12 @@ def load_arrays(
     for index, case in enumerate(cases):
         images[index], fractions[index] = load_case(case, size)
         on_progress(index + 1)
-    return Arrays(images, fractions)
+    possible, repeats = None, None
+    if not all(case.annotation.is_full for case in cases):
+        possible = np.stack([case.annotation.possible for case in cases])
+    if any(case.repeat != 1 for case in cases):
+        repeats = np.array([case.repeat for case in cases])
+    return Arrays(images, fractions, possible, repeats)
 
 
 def load_case(case: Case, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
@@ -54,14 +64,18 @@ def load_case(case: Case, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArr
 
     Returns:
         (size, size) float32 image and (size, size, 4) uint8 class shares, as in ``Arrays``.
-        Pixels outside the radiograph are background.
+        Pixels outside the radiograph are background, and so are all without masks.
     """
     from ..kernels import area_fractions
 
-    model_input = Preprocessor(size)(read(case.image))
+    radiograph = read(case.image)
+    if case.inverted is not None:
+        radiograph = replace(radiograph, inverted=case.inverted)
+    model_input = Preprocessor(size)(radiograph)
     box = model_input.box
     fractions = np.zeros((size, size, CLASSES), np.uint8)
     fractions[..., 0] = 255
-    shares = area_fractions(read_truth(case), (box.height, box.width), CLASSES)
-    box.crop(fractions)[:] = (shares * 255).round().astype(np.uint8)
+    if case.masks:
+        shares = area_fractions(read_truth(case), (box.height, box.width), CLASSES)
+        box.crop(fractions)[:] = (shares * 255).round().astype(np.uint8)
     return model_input.grid, fractions

@@ -1,9 +1,14 @@
-"""Radiographs paired with their reference masks, in the layout of the SCR database.
+"""Radiographs paired with their reference masks.
 
-van Ginneken et al., Medical Image Analysis 10:19-40, 2006: one mask of 1024 x 1024 pixels per
-structure and radiograph, in ``fold1/masks/heart/JPCLN001.gif`` and so on; fold1 holds the odd
-numbers, fold2 the even ones. Any folder tree is accepted whose mask folders carry the names of the
-structures (``scr.SCR_MASKS``).
+Masks are in one of three layouts:
+
+- a folder per structure, as in the SCR database (van Ginneken et al., Medical Image Analysis
+  10:19-40, 2006): one mask of 1024 x 1024 pixels per structure and radiograph, in
+  ``fold1/masks/heart/JPCLN001.gif`` and so on; fold1 holds the odd numbers, fold2 the even ones.
+  Any folder tree is accepted whose mask folders carry the names of the structures
+  (``scr.SCR_MASKS``), or ``clavicles`` and ``lungs`` for masks of both sides;
+- a folder of masks of one organ;
+- a folder of label maps.
 """
 
 from __future__ import annotations
@@ -19,10 +24,16 @@ import numpy.typing as npt
 
 from .._util.folder_lock import HIDDEN
 from ..errors import DatasetError
+from ..labels import ORGANS, RIGHT_LEFT_LABELS
 from ..readers import read
+from ..readers.label_map import read_labels
+from .annotation import FULL, Annotation
 from .scr import SCR_MASKS
 
-_STRUCTURES = tuple(name for name, _ in SCR_MASKS)
+#: Organ of each mask folder.
+_ORGAN_OF = dict(SCR_MASKS) | {organ.name: organ for organ in ORGANS}
+#: Key of a label map in ``Case.masks``.
+LABEL_MAP = "label map"
 #: Cases without masks that an error message names.
 _SHOWN = 5
 
@@ -34,12 +45,22 @@ class Case:
     Attributes:
         name: the files' common name without suffix.
         image: path of the radiograph.
-        masks: path of the mask of each structure, by SCR name (``left lung`` ...).
+        masks: path of each mask, by SCR name (``left lung`` ...), by organ (``lungs``) or, for a
+            label map, LABEL_MAP. Empty for a radiograph without masks.
+        annotation: the organs that the masks show.
+        inverted: whether high values are dark; None to take it from the file or, where the file
+            does not say it, from the looks.
+        dataset: name of its data set; empty where there is only one.
+        repeat: how often an epoch of training uses it.
     """
 
     name: str
     image: Path
     masks: dict[str, Path]
+    annotation: Annotation = FULL
+    inverted: bool | None = None
+    dataset: str = ""
+    repeat: float = 1.0
 
     @property
     def stratum(self) -> str:
@@ -47,7 +68,13 @@ class Case:
         return re.split(r"\d", self.name, maxsplit=1)[0]
 
 
-def find_cases(images: str | Path, masks: str | Path) -> list[Case]:
+def find_cases(
+    images: str | Path,
+    masks: str | Path | None,
+    *,
+    annotation: Annotation = FULL,
+    label_maps: bool = False,
+) -> list[Case]:
     """Pair the radiographs in a folder with their masks by file name.
 
     Both folders are searched at any depth. Hidden files and folders are ignored, and so are
@@ -56,13 +83,18 @@ def find_cases(images: str | Path, masks: str | Path) -> list[Case]:
 
     Example:
         cases = find_cases("jsrt/images", "jsrt/scr")
+        cases = find_cases("xrays", "lung-masks", annotation=Annotation(("lungs",), ("clavicles",)))
 
     Args:
         images: folder of the radiographs, in any format that ``xray_seg.read`` accepts.
-        masks: folder with one subfolder per structure, at any depth, named ``left clavicle``,
-            ``right clavicle``, ``heart``, ``left lung`` and ``right lung`` (left and right are the
-            patient's). A mask has the name of its radiograph, any suffix, and any pixel above 0
-            counts.
+        masks: folder of the masks. A mask has the name of its radiograph and any suffix. Unless
+            ``label_maps`` is set, any pixel above 0 counts, and the folder has a subfolder per
+            structure, at any depth: ``left clavicle``, ``right clavicle``, ``heart``, ``left
+            lung`` and ``right lung`` (left and right are the patient's), or ``clavicles`` and
+            ``lungs``. Where only one organ is known, its masks may also lie in the folder itself.
+            None for radiographs without masks.
+        annotation: the organs that the masks show. Masks of other organs are not read.
+        label_maps: the masks are label maps of ``labels.ORGAN_LABELS`` or ``RIGHT_LEFT_LABELS``.
 
     Returns:
         The cases, sorted by name.
@@ -71,25 +103,50 @@ def find_cases(images: str | Path, masks: str | Path) -> list[Case]:
         DatasetError: a folder is missing or empty, two files share a name, or a radiograph has
             no mask for one of the structures.
     """
-    images, masks = Path(images), Path(masks)
-    for folder, content in ((images, "radiographs"), (masks, "masks")):
-        if not folder.is_dir():
-            raise DatasetError(f"{folder}: no such folder; give the folder of the {content}")
+    images = _existing(images, "radiographs")
     radiographs = _by_name(images, _find_files(images, "*"), "radiographs")
-    by_structure = {
-        structure: _by_name(
-            masks,
-            _find_files(masks, f"{structure}/*"),
-            f"'{structure}' masks",
-            f"; a folder named '{structure}' with one mask per radiograph is expected",
-        )
-        for structure in _STRUCTURES
-    }
-    _check_complete(images, masks, radiographs, by_structure)
+    if masks is None:
+        unknown = Annotation(())
+        return [Case(name, radiographs[name], {}, unknown) for name in sorted(radiographs)]
+    masks = _existing(masks, "masks")
+    by_mask = _find_masks(masks, annotation, label_maps=label_maps)
+    _check_complete(images, masks, radiographs, by_mask)
     return [
-        Case(name, radiographs[name], {each: by_structure[each][name] for each in _STRUCTURES})
+        Case(name, radiographs[name], {each: by_mask[each][name] for each in by_mask}, annotation)
         for name in sorted(radiographs)
     ]
+
+
+def _existing(folder: str | Path, content: str) -> Path:
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; give the folder of the {content}")
+    return folder
+
+
+def _find_masks(
+    folder: Path, annotation: Annotation, *, label_maps: bool
+) -> dict[str, dict[str, Path]]:
+    """Mask files by key of ``Case.masks`` and by name."""
+    if label_maps:
+        return {LABEL_MAP: _by_name(folder, _find_files(folder, "*"), "label maps")}
+    found: dict[str, dict[str, Path]] = {}
+    for organ in ORGANS:
+        if organ.name not in annotation.organs:
+            continue
+        both = _find_files(folder, f"{organ.name}/*")
+        names = [name for name, of in SCR_MASKS if of is organ]
+        if both and organ.name not in names:
+            names = [organ.name]
+        elif len(annotation.organs) == 1 and not any(
+            _find_files(folder, f"{name}/*") for name in names
+        ):
+            return {organ.name: _by_name(folder, _find_files(folder, "*"), "masks")}
+        for name in names:
+            hint = f"; a folder named '{name}' with one mask per radiograph is expected"
+            files = _find_files(folder, f"{name}/*")
+            found[name] = _by_name(folder, files, f"'{name}' masks", hint)
+    return found
 
 
 def _find_files(folder: Path, pattern: str) -> list[Path]:
@@ -120,12 +177,11 @@ def _check_complete(
     images: Path,
     masks: Path,
     radiographs: dict[str, Path],
-    by_structure: dict[str, dict[str, Path]],
+    by_mask: dict[str, dict[str, Path]],
 ) -> None:
-    """Raise DatasetError if a radiograph has no mask for one of the structures."""
+    """Raise DatasetError if a radiograph lacks one of the masks."""
     missing = {
-        name: [each for each in _STRUCTURES if name not in by_structure[each]]
-        for name in radiographs
+        name: [each for each in by_mask if name not in by_mask[each]] for name in radiographs
     }
     lacking = [f"{name} ({', '.join(which)})" for name, which in missing.items() if which]
     if lacking:
@@ -140,26 +196,43 @@ def read_truth(case: Case) -> npt.NDArray[np.uint8]:
     """Merge the masks of a case into a label map.
 
     Where masks overlap, clavicles take precedence over the heart, and the heart over the lungs.
+    Organs without masks are absent; ``Case.annotation`` says what their pixels may be.
 
     Returns:
         (H, W) uint8 labels at the resolution of the masks.
 
     Raises:
-        DatasetError: the masks differ in size, or all of them are empty.
+        DatasetError: the case has no masks, they differ in size, or all of them are empty.
         ReadError: a mask cannot be read.
     """
     from ..kernels import merge_masks
 
-    masks = {structure: read_mask(path) for structure, path in case.masks.items()}
-    if len({mask.shape for mask in masks.values()}) > 1:
-        sizes = {structure: mask.shape for structure, mask in masks.items()}
-        raise DatasetError(f"{case.name}: its masks differ in size: {sizes}")
-    labels = merge_masks(
-        [masks[name] for name, _ in SCR_MASKS], [organ.label for _, organ in SCR_MASKS]
-    )
+    if not case.masks:
+        raise DatasetError(f"{case.name}: has no masks")
+    if LABEL_MAP in case.masks:
+        labels = _read_organ_labels(case)
+    else:
+        masks = {name: read_mask(path) for name, path in case.masks.items()}
+        if len({mask.shape for mask in masks.values()}) > 1:
+            sizes = {name: mask.shape for name, mask in masks.items()}
+            raise DatasetError(f"{case.name}: its masks differ in size: {sizes}")
+        by_priority = sorted(masks, key=lambda name: ORGANS.index(_ORGAN_OF[name]))
+        labels = merge_masks(
+            [masks[name] for name in by_priority], [_ORGAN_OF[name].label for name in by_priority]
+        )
     if not labels.any():
         raise DatasetError(f"{case.name}: all of its masks are empty")
     return labels
+
+
+def _read_organ_labels(case: Case) -> npt.NDArray[np.uint8]:
+    """The label map of a case, without laterality and without organs that it does not know."""
+    labels = read_labels(case.masks[LABEL_MAP]).labels
+    organ_of = np.zeros(len(RIGHT_LEFT_LABELS.structures) + 1, np.uint8)
+    for structure in RIGHT_LEFT_LABELS.structures:
+        if structure.organ.name in case.annotation.organs:
+            organ_of[structure.label] = structure.organ.label
+    return organ_of[labels]
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
