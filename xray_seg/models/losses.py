@@ -1,6 +1,13 @@
 """Losses of class probabilities against class shares, on any array library.
 
 Each takes ``ops``, the library that computes: ``keras.ops`` in training, ``numpy`` in evaluation.
+
+Masks that do not show all organs leave several classes possible in a pixel. ``complete`` shares
+such a pixel out over its possible classes as the network itself does. The cross-entropy against
+completed shares has the gradient of the marginal cross-entropy, -log(sum of the probabilities of
+the possible classes): the network decides between the possible classes by what it learns from
+other images, and is only told that the others are wrong. This is the expectation step of
+Dempster, Laird and Rubin, J. R. Statist. Soc. B 39:1-38, 1977.
 """
 
 from __future__ import annotations
@@ -48,6 +55,24 @@ def pixel_dice_cross_entropy(truth: Any, probabilities: Any, ops: Any) -> Any:
     sizes = ops.sum(truth, axis=-1) + ops.sum(probabilities, axis=-1)  # (B, S, S)
     dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
     return _cross_entropy(truth, probabilities, ops) + 1 - ops.mean(dice)
+
+
+def complete(shares: Any, possible: Any, probabilities: Any, ops: Any) -> Any:
+    """Share the labels of partly annotated images out over the classes that they can mean.
+
+    Args:
+        shares: (B, H, W, 4) shares of the labels, which sum to 1.
+        possible: (B, 4, 4) float, 1 where a label (row) can mean a class (column), else 0.
+        probabilities: (B, H, W, 4) class probabilities that sum to 1.
+        ops: ``keras.ops`` or ``numpy``.
+
+    Returns:
+        (B, H, W, 4) class shares that sum to 1: each label's share is divided over its possible
+        classes in proportion to their probabilities. With the identity as ``possible``, ``shares``.
+    """
+    weights = probabilities + _EPSILON
+    of_label = ops.einsum("blc,bhwc->bhwl", possible, weights)
+    return weights * ops.einsum("blc,bhwl->bhwc", possible, shares / of_label)
 
 
 #: Losses by the name that a training configuration gives.

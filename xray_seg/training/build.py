@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from .._util import tensorflow
 from ..errors import WeightsError
-from ..labels import CLASSES, ORGANS
+from ..labels import ORGANS
 from ..models.losses import LOSSES
 from ..models.model_folder import Model, load_model, read_variables
 from ..models.network import build_network, check_size, weights_of
 from .config import DEFAULT_NETWORK, DEFAULT_SIZE, TrainingConfig
+from .targets import class_shares
 
 if TYPE_CHECKING:
     import keras
@@ -101,13 +102,9 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
     """
     import keras
 
-    scores = [
-        keras.metrics.CategoricalAccuracy(name="accuracy"),
-        *(
-            keras.metrics.OneHotIoU(CLASSES, [organ.label], name=f"jaccard_{organ.name}")
-            for organ in ORGANS
-        ),
-    ]
+    from .scores import accuracy, overlap
+
+    scores = [accuracy(), *(overlap(organ) for organ in ORGANS)]
     compiled = False if keras.backend.backend() == "tensorflow" else "auto"
     model.compile(
         _optimizer(config, steps), loss_function(config), metrics=scores, jit_compile=compiled
@@ -137,6 +134,7 @@ def loss_function(config: TrainingConfig) -> Callable[[Any, Any], Any]:
         from keras import ops
 
         truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
+        truth = ops.stop_gradient(class_shares(truth, probabilities, ops))
         return LOSSES[config.loss](truth, probabilities, ops)
 
     return loss

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.concurrency import available_cores, map_ordered
+from ..data.annotation import FULL
 from ..data.arrays import Arrays
 from ..data.phantom import make_phantom, phantom_labels
 from ..labels import CLASSES
@@ -18,6 +19,7 @@ from ..radiograph import Radiograph
 from .augmentation import AUGMENTATIONS, resample
 from .config import PHANTOM_POOL, TrainingConfig
 from .hosts import SINGLE_HOST, Hosts
+from .targets import pack_targets
 
 #: Cases are decoded at this multiple of the grid's side, so that zooming in shows more detail.
 OVERSAMPLING = 2
@@ -27,7 +29,7 @@ _PREFETCHED = 16
 #: that their phantoms differ from those trained on.
 _PHANTOM_SEED = 1_000_000
 
-#: Images (B, S, S, 1) and soft targets (B, S, S, 4), both in [0, 1].
+#: Images (B, S, S, 1) and targets, see ``targets.py``.
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
@@ -38,14 +40,15 @@ def validation_batch(cases: Arrays) -> Batch:
         cases: N cases decoded at OVERSAMPLING times the grid's side S.
 
     Returns:
-        (N, S, S, 1) float32 images in [0, 1] and (N, S, S, 4) float32 soft targets.
+        (N, S, S, 1) float32 images in [0, 1] and their targets.
     """
     size = _grid_size(cases)
     pairs = [
         resample(image, fractions, size)
         for image, fractions in zip(cases.images, cases.fractions, strict=True)
     ]
-    return _stack(pairs)
+    images, shares = _stack(pairs)
+    return images, pack_targets(shares, cases.possible)
 
 
 def _grid_size(cases: Arrays) -> int:
@@ -88,7 +91,8 @@ def steps_per_epoch(real: Arrays, config: TrainingConfig) -> int:
     An incomplete last batch is dropped; the order changes with the epoch, and so do the cases
     that this leaves out.
     """
-    return config.steps or max(1, (len(real.images) + config.phantoms) // config.batch_size)
+    uses = len(real.images) if real.repeats is None else round(real.repeats.sum())
+    return config.steps or max(1, (uses + config.phantoms) // config.batch_size)
 
 
 def epoch_batches(
@@ -115,17 +119,19 @@ def epoch_batches(
     augment = AUGMENTATIONS[config.augmentation]
     size, steps = _grid_size(real), steps_per_epoch(real, config)
     share = config.batch_size // hosts.count
-    cases = _epoch_order(len(real.images), config, epoch, steps)
+    cases = _epoch_order(real, config, epoch, steps)
 
     def make_batch(step: int) -> Batch:
         first = step * config.batch_size + (hosts.index - 1) * share
-        pairs = []
+        pairs, possible = [], []
         for turn in range(first, first + share):
             is_phantom, index = cases[turn]
             arrays = phantoms if is_phantom else real
             random = np.random.default_rng((config.seed, epoch, turn))
             pairs.append(augment(arrays.images[index], arrays.fractions[index], size, random))
-        return _stack(pairs)
+            possible.append(FULL.possible if arrays.possible is None else arrays.possible[index])
+        images, shares = _stack(pairs)
+        return images, pack_targets(shares, None if real.possible is None else np.array(possible))
 
     # The kernels release the GIL, so threads augment in parallel.
     with ThreadPoolExecutor(max(1, available_cores() - 1), "augment") as pool:
@@ -133,17 +139,31 @@ def epoch_batches(
 
 
 def _epoch_order(
-    count: int, config: TrainingConfig, epoch: int, steps: int
+    real: Arrays, config: TrainingConfig, epoch: int, steps: int
 ) -> list[tuple[bool, int]]:
     """Order in which an epoch uses its cases: (whether it is a phantom, index), one per turn.
 
-    Every case is used once before any is used twice.
+    Every case is used as often as it should be before any is used once more.
     """
     random = np.random.default_rng((config.seed, epoch))
-    cases = [(False, index) for index in range(count)]
+    cases = [(False, index) for index in _drawn(real, random)]
     if config.phantoms:
         drawn = random.permutation(PHANTOM_POOL)[: config.phantoms]
         cases += [(True, int(index)) for index in drawn]
     rounds = -(-steps * config.batch_size // len(cases))
     order = np.concatenate([random.permutation(len(cases)) for _ in range(rounds)])
     return [cases[index] for index in order]
+
+
+def _drawn(real: Arrays, random: np.random.Generator) -> list[int]:
+    """Indices of the cases that an epoch uses, each as often as it is used.
+
+    A case that is to be used 2.3 times is used twice, or with a chance of 0.3 three times.
+    """
+    if real.repeats is None:
+        return list(range(len(real.images)))
+    # Systematic sampling, which meets the sum of the repeats to within one case.
+    shuffled = random.permutation(len(real.repeats))
+    ends = np.floor(np.cumsum(real.repeats[shuffled]) + random.random()).astype(int)
+    counts = np.diff(ends, prepend=0)
+    return np.repeat(shuffled, counts).tolist()
