@@ -79,7 +79,7 @@ def _read_fold(
     "--dropout",
     type=click.FloatRange(0, 1, max_open=True),
     metavar="SHARE",
-    help="Fraction of features dropped.  [default: 0.1; unet 0.5]",
+    help="Fraction of features dropped.  [default: 0.1; inverted-net-fast 0.05; unet 0.5]",
 )
 @click.option(
     "--phantoms",

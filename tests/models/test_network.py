@@ -1,5 +1,6 @@
 """Networks: number of parameters, layers, outputs, and the grid sizes they accept."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -112,8 +113,46 @@ def test_unet_has_the_layers_of_its_paper():
     assert model.output_shape == (None, 16, 16, 4)
 
 
-@pytest.mark.parametrize("name", ["inverted-net", "inverted-net-deep"])
-@pytest.mark.parametrize("size", [16, 48])
+def test_the_fast_network_has_the_layers_that_its_widths_say():
+    """Two normalised convolutions per level down, one per level up, one of 1 x 1 at the end."""
+    model = build_network("inverted-net-fast", 64)
+
+    def normalised(inputs, outputs):
+        return 9 * inputs * outputs + 4 * outputs
+
+    widths = FILTERS["inverted-net-fast"]
+    total, before = 0, 4  # 2 x 2 pixels of the input as channels
+    for width in widths:
+        total += normalised(before, width) + normalised(width, width)
+        before = width
+    for width in widths[-2::-1]:
+        total += normalised(before + width, width)
+        before = width
+    total += convolution(before, 4 * 4, 1)
+    assert parameters(model)[0] == total
+    assert 1.3e6 < total < 1.5e6
+    grids = [layer.output.shape[1] for layer in model.layers if type(layer).__name__ == "Conv2D"]
+    assert grids == [32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 4, 8, 16, 32, 32]
+
+
+def test_the_fast_network_keeps_pixels_where_they_are():
+    """Blocks become channels and channels become blocks in the same order."""
+    model = build_network("inverted-net-fast", 32)
+    blocks = keras.Model(model.input, model.get_layer(index=3).output)
+    image = np.arange(32 * 32, dtype=np.float32).reshape(1, 32, 32, 1)
+    expected = [image[0, a::2, b::2, 0] for a in (0, 1) for b in (0, 1)]
+    np.testing.assert_array_equal(np.asarray(blocks(image))[0], np.stack(expected, axis=-1))
+    scores = next(layer for layer in model.layers[::-1] if type(layer).__name__ == "Conv2D")
+    back = keras.Model(scores.output, model.layers[-2].output)
+    channels = np.random.default_rng(0).random((1, 16, 16, 16), np.float32)
+    pixels = np.asarray(back(channels))[0]
+    for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        first = 4 * (2 * a + b)
+        np.testing.assert_array_equal(pixels[a::2, b::2], channels[0, ..., first : first + 4])
+
+
+@pytest.mark.parametrize("name", ["inverted-net", "inverted-net-deep", "inverted-net-fast"])
+@pytest.mark.parametrize("size", [32, 96])
 def test_each_pixels_probabilities_sum_to_one(name, size):
     found = np.asarray(build_network(name, size)(images(size), training=False))
     assert found.shape == (2, size, size, 4)
@@ -156,7 +195,8 @@ def test_dropout_acts_in_training_only():
 
 
 @pytest.mark.parametrize(
-    ("name", "multiple"), [("inverted-net", 8), ("inverted-net-deep", 16), ("unet", 16)]
+    ("name", "multiple"),
+    [("inverted-net", 8), ("inverted-net-deep", 16), ("inverted-net-fast", 32), ("unet", 16)],
 )
 def test_sizes_must_be_multiples_that_the_levels_can_halve(name, multiple):
     for size in range(-2, 100):

@@ -184,23 +184,3 @@ def test_no_deformation_folds_the_image(seed):
     down, across = np.gradient(warped, axis=(0, 1))
     area = down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]
     assert area.min() > 0
-
-
-def test_opacities_are_bright_and_lie_in_the_lungs():
-    image = np.full((64, 64), 0.5, np.float32)
-    target = np.zeros((64, 64, 4), np.float32)
-    target[..., 0] = 1
-    target[20:40, 10:25] = (0, 0, 0, 1)
-    results = [
-        augmentation._add_opacities(image, target, np.random.default_rng(seed))
-        for seed in range(80)
-    ]
-    changed = [result - image for result in results if result is not image]
-    assert 3 < len(changed) < 30
-    for change in changed:
-        assert change.min() >= 0
-        row, column = np.unravel_index(change.argmax(), change.shape)
-        assert 17 <= row <= 43
-        assert 7 <= column <= 28
-    empty = np.zeros((64, 64, 4), np.float32)
-    assert augmentation._add_opacities(image, empty, Scripted(0)) is image
