@@ -39,7 +39,7 @@ class Bar:
     progress: Progress
     task: TaskID
 
-    def move(self, done: int, note: str = "") -> None:
+    def move(self, done: float, note: str = "") -> None:
         """Set the number of steps done, and a short note such as the rate."""
         self.progress.update(self.task, completed=done, note=note)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..labels import ORGANS
 from ..models.network import FILTERS, check_size
@@ -16,7 +17,7 @@ from ..training.config import PHANTOM_POOL, TRAINING_CONFIGS
 from ..training.run_record import RECORD_FILE
 from . import console
 from .console import Bar
-from .options import case_options, pixel_spacing, positive, shard
+from .options import pixel_spacing, positive, shard
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -41,7 +42,26 @@ def _read_fold(
 
 
 @click.command()
-@case_options
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of radiographs.")
+@click.option(
+    "--masks",
+    type=click.Path(path_type=Path),
+    help="Folder of reference masks in the layout of the SCR database.",
+)
+@click.option(
+    "--config",
+    "plan_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Training plan, a TOML file with data sets, settings and stages, instead of --images, "
+    "--masks and the settings below.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder where the paths in --config start.  [default: the file's folder]",
+)
 @click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--name", help="Name of the weights.  [default: name of the run folder]")
 @click.option(
@@ -145,8 +165,10 @@ def _read_fold(
     help="Stop training: export and score the network that --out has so far.",
 )
 def command(
-    images: Path,
-    masks: Path,
+    images: Path | None,
+    masks: Path | None,
+    plan_file: Path | None,
+    data: Path | None,
     out: Path,
     name: str | None,
     recipe: str,
@@ -160,7 +182,7 @@ def command(
     finish: bool,
     **changes: Any,
 ) -> None:
-    """Train a network on radiographs with reference masks in the layout of the SCR database.
+    """Train a network on radiographs with reference masks.
 
     A ninth of the cases, chosen by the seed, is held out for validation. The run folder holds a
     checkpoint and the history of the epochs; at the end also learning curves, examples, a table
@@ -169,6 +191,14 @@ def command(
     from ..training.run import train
     from .metrics import show
 
+    if plan_file is not None:
+        _refuse_settings(click.get_current_context())
+        _train_plan(plan_file, data, out, spacing=spacing, resume=resume)
+        return
+    if images is None or masks is None:
+        raise click.UsageError("give --images and --masks, or --config")
+    if data is not None:
+        raise click.UsageError("--data is for --config")
     hosts = _hosts(host, coordinator)
     if precision is None and (resume or finish) and (out / RECORD_FILE).exists():
         precision = "auto"  # that of the run
@@ -198,7 +228,47 @@ def command(
         )
     show(result.metrics)
     console.say((out / "table.md").read_text())
-    console.say(f"Use it: xrayseg batch folder/ --weights {result.model} --out masks/")
+    _say_how_to_use(result.model)
+
+
+def _train_plan(
+    plan_file: Path, data: Path | None, out: Path, *, spacing: float | None, resume: bool
+) -> None:
+    """Train all stages of a plan, and show the scores of the last one."""
+    from ..training.plan import read_plan
+    from ..training.stages import train_plan
+    from .metrics import show
+
+    plan = read_plan(plan_file, root=data)
+    with ExitStack() as stack:
+        result = train_plan(
+            plan,
+            out,
+            spacing=spacing,
+            resume=resume,
+            on_stage=lambda stage: console.line(f"stage {stage.name}"),
+            on_progress=_Display(stack),
+        )
+    if "cases" in result.metrics:  # not where it was finished before
+        show(result.metrics)
+    _say_how_to_use(result.model)
+
+
+def _refuse_settings(context: click.Context) -> None:
+    """Raise UsageError if an option is given that a training plan replaces."""
+    allowed = {"plan_file", "data", "out", "spacing", "resume"}
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in allowed
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{given[0]} cannot be given with --config; set it in that file")
+
+
+def _say_how_to_use(model: Path) -> None:
+    console.say(f"Use it: xrayseg batch folder/ --weights {model} --out masks/")
 
 
 def _config(recipe: str, changes: dict[str, Any]) -> TrainingConfig:
@@ -234,6 +304,7 @@ class _Display:
         """Keep the open bar in a stack, which the caller closes."""
         self.stack = stack
         self.bar: Bar | None = None
+        self.note = ""
 
     def __call__(self, progress: TrainingProgress) -> None:
         """Show a state; 0 steps done start a new bar."""
@@ -241,10 +312,12 @@ class _Display:
             self._start(progress)
         elif progress.row:
             note = f"loss {progress.row['loss']:.3f}  {progress.row['images_per_s']:.1f} images/s"
-            console.line(f"epoch {progress.done}/{progress.total}  {note}  {_scores(progress.row)}")
+            epoch = f"epoch {progress.done:.0f}/{progress.total}"
+            console.line(f"{epoch}  {note}  {_scores(progress.row)}")
+            self.note = note
             self.bar.move(progress.done, note)
         else:
-            self.bar.move(progress.done)
+            self.bar.move(progress.done, self.note)
 
     def _start(self, progress: TrainingProgress) -> None:
         self.stack.close()

@@ -11,7 +11,7 @@ from helpers.tiny import TINY_CONFIG, tiny_network
 from xray_seg.data.splits import STUDY_SHARES
 from xray_seg.errors import WeightsError
 from xray_seg.serving.export import export
-from xray_seg.training.build import build_model, choose_policy, network_and_size, resolve_config
+from xray_seg.training.build import build_model, network_and_size, resolve_config
 from xray_seg.training.config import TRAINING_CONFIGS, TrainingConfig
 
 
@@ -86,7 +86,7 @@ def test_the_recorded_settings_make_a_configuration_again():
 
 def test_policies_are_returned_unchanged():
     for policy in ("float32", "mixed_bfloat16", "mixed_float16"):
-        assert choose_policy(policy) == policy
+        assert choose_policy(TrainingConfig(precision=policy)) == policy
 
 
 def test_building_the_first_network_of_a_process_logs_nothing():

@@ -7,7 +7,7 @@ from xray_seg._util.tensorflow import tensorflow
 from xray_seg.data.annotation import FULL, Annotation
 from xray_seg.labels import ORGANS
 from xray_seg.models.losses import complete, soft_dice_cross_entropy
-from xray_seg.training.build import loss_function
+from xray_seg.training.compiled import loss_function
 from xray_seg.training.config import TrainingConfig
 from xray_seg.training.scores import accuracy, overlap
 from xray_seg.training.targets import class_shares, pack_targets

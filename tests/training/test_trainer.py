@@ -19,10 +19,11 @@ from xray_seg.models.model_folder import load_model
 from xray_seg.models.network import weights_of
 from xray_seg.serving.export import export
 from xray_seg.training import checkpoints, trainer
-from xray_seg.training.build import build_model, choose_policy
+from xray_seg.training.build import build_model
 from xray_seg.training.checkpoints import save_epoch
 from xray_seg.training.config import TRAINING_CONFIGS
 from xray_seg.training.loader import OVERSAMPLING, validation_batch
+from xray_seg.training.precision import choose_policy
 from xray_seg.training.run_record import (
     BEST_FILE,
     WEIGHTS_FILE,
@@ -408,9 +409,9 @@ def test_the_studys_configuration():
 
 
 def test_precisions_are_keras_policies():
-    assert choose_policy("float32") == "float32"
-    assert choose_policy("bfloat16") == "mixed_bfloat16"
-    assert choose_policy("auto") in {"float32", "mixed_bfloat16"}
+    assert choose_policy(replace(TINY_CONFIG, precision="float32")) == "float32"
+    assert choose_policy(replace(TINY_CONFIG, precision="bfloat16")) == "mixed_bfloat16"
+    assert choose_policy(replace(TINY_CONFIG, precision="auto")) in {"float32", "mixed_bfloat16"}
 
 
 def test_a_record_is_text_that_json_reads(whole):

@@ -1,19 +1,17 @@
-"""Construction of the network to train: open settings, initial weights, optimizer and loss."""
+"""Construction of the network to train: open settings and initial weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._util import tensorflow
 from ..errors import WeightsError
-from ..labels import ORGANS
-from ..models.losses import LOSSES
 from ..models.model_folder import Model, load_model, read_variables
 from ..models.network import build_network, check_size, weights_of
+from .compiled import compile_model
 from .config import DEFAULT_NETWORK, DEFAULT_SIZE, TrainingConfig
-from .targets import class_shares
+from .precision import choose_policy
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +30,8 @@ def resolve_config(config: TrainingConfig) -> TrainingConfig:
     """
     network, size = network_and_size(config)
     check_size(network, size)
-    return replace(config, network=network, size=size, precision=choose_policy(config.precision))
+    config = replace(config, network=network, size=size)
+    return replace(config, precision=choose_policy(config))
 
 
 def network_and_size(config: TrainingConfig) -> tuple[str, int]:
@@ -69,7 +68,7 @@ def build_model(config: TrainingConfig, steps: int) -> keras.Model:
     """
     tensorflow.keras()  # imported without its log messages
     network, size = network_and_size(config)
-    policy = choose_policy(config.precision)
+    policy = choose_policy(config)
     model = build_network(network, size, precision=policy, seed=config.seed, dropout=config.dropout)
     if config.init is not None:
         _copy_weights(load_model(config.init), model)
@@ -90,68 +89,3 @@ def _copy_weights(source: Model, model: keras.Model) -> None:
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
-    """Compile a network with the optimizer and loss of a configuration, and the scores.
-
-    Args:
-        model: network to compile, in place.
-        config: training configuration.
-        steps: steps per epoch, for the schedule of the learning rate.
-    """
-    import keras
-
-    from .scores import accuracy, overlap
-
-    scores = [accuracy(), *(overlap(organ) for organ in ORGANS)]
-    compiled = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(
-        _optimizer(config, steps), loss_function(config), metrics=scores, jit_compile=compiled
-    )
-
-
-def _optimizer(config: TrainingConfig, steps: int) -> Any:
-    from keras import optimizers
-
-    if config.optimizer == "adadelta":
-        return optimizers.Adadelta(config.learning_rate, rho=0.95)
-    warmup = min(config.warmup_epochs, config.epochs / 5)
-    schedule = optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=max(1, round((config.epochs - warmup) * steps)),
-        warmup_target=config.learning_rate,
-        warmup_steps=round(warmup * steps),
-    )
-    return optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0)
-
-
-def loss_function(config: TrainingConfig) -> Callable[[Any, Any], Any]:
-    """Return the loss of a configuration as Keras calls it, computed in float32."""
-
-    # Keras saves the name of this function with a model: a checkpoint is loaded by it.
-    def loss(truth: Any, probabilities: Any) -> Any:
-        from keras import ops
-
-        truth, probabilities = ops.cast(truth, "float32"), ops.cast(probabilities, "float32")
-        truth = ops.stop_gradient(class_shares(truth, probabilities, ops))
-        return LOSSES[config.loss](truth, probabilities, ops)
-
-    return loss
-
-
-def choose_policy(precision: str) -> str:
-    """Return the Keras dtype policy for a precision.
-
-    Args:
-        precision: ``float32``, ``bfloat16``, ``auto``, or a policy, which is returned unchanged.
-            ``auto`` is bfloat16 on GPUs and on CPUs with bfloat16 instructions, else float32.
-
-    Variables stay float32 in any policy. bfloat16 has the exponent range of float32, so the loss
-    needs no scaling.
-    """
-    from ..models.engines.devices import cpu_has_bfloat16, gpu_count
-
-    if precision == "auto":
-        precision = "bfloat16" if cpu_has_bfloat16() or gpu_count() else "float32"
-    return "mixed_bfloat16" if precision == "bfloat16" else precision

@@ -9,7 +9,8 @@ from .._util import tensorflow
 from .._util.files import atomic_path
 from ..errors import TrainingError
 from ..labels import CLASSES
-from .build import loss_function
+from .averaging import averaged_weights
+from .compiled import loss_function
 from .config import TrainingConfig
 from .run_record import (
     BEST_FILE,
@@ -46,7 +47,8 @@ def save_epoch(folder: Path, model: keras.Model, row: EpochRow, *, keep_best: bo
     rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
     with translate_os_errors(f"{folder}: epoch {row['epoch']:.0f} cannot be saved", _ADVICE):
         if keep_best and best_epoch(rows) == row["epoch"]:
-            save_model(model, folder / BEST_FILE)
+            with averaged_weights(model):
+                save_model(model, folder / BEST_FILE)
         write_history(folder, rows)
         save_model(model, folder / CHECKPOINT_FILE)
         _log_scalars(folder / "tensorboard", row)

@@ -43,6 +43,8 @@ class TrainingConfig:
         learning_rate: peak learning rate.
         warmup_epochs: length of AdamW's warm-up, limited to a fifth of ``epochs``.
         weight_decay: weight decay of AdamW.
+        ema: decay per step of the exponential moving average of the weights that is validated and
+            kept, such as 0.995; None to keep the weights of the last step.
         dropout: share of features dropped, in [0, 1); None for the network's default.
         loss: ``soft-dice`` (``losses.soft_dice_cross_entropy``) or ``pixel-dice`` (the loss of
             the 2019 study).
@@ -51,9 +53,11 @@ class TrainingConfig:
         patience: stop after this many epochs without a higher validation accuracy and return the
             best epoch's weights; None to run all epochs and return the last weights.
         precision: ``float32``, ``bfloat16`` or a Keras dtype policy; ``auto`` for bfloat16 where
-            the hardware computes in it, else float32. Variables are always float32.
+            it is faster, else float32. Variables are always float32.
         seed: seed of the split, initial weights, dropout, case order and augmentation.
         init: initial weights: a shipped model's name or a model folder; None for random ones.
+        labels_from: weights that fill in what masks do not show, see ``pseudo_labels``: a shipped
+            model's name or a model folder; None to leave it open.
         validation_share: share of the cases held out for validation, unless a fold is given.
         test_share: share of the cases held out for testing, unless a fold is given.
     """
@@ -67,6 +71,7 @@ class TrainingConfig:
     learning_rate: float = 7e-4
     warmup_epochs: float = 2.0
     weight_decay: float = 1e-3
+    ema: float | None = None
     dropout: float | None = None
     loss: str = "soft-dice"
     augmentation: str = "full"
@@ -75,6 +80,7 @@ class TrainingConfig:
     precision: str = "auto"
     seed: int = 0
     init: str | None = None
+    labels_from: str | None = None
     validation_share: float = VALIDATION_SHARE
     test_share: float = 0.0
 
@@ -90,6 +96,8 @@ class TrainingConfig:
             value = getattr(self, setting)
             if value is not None and not value > 0:
                 raise ValueError(f"{setting} must be above 0, not {value}")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError(f"ema must be between 0 and 1, not {self.ema}")
         for setting, choices in _CHOICES.items():
             if getattr(self, setting) not in choices:
                 raise ValueError(

@@ -33,6 +33,7 @@ def publish(
     split: Split,
     name: str,
     *,
+    facts: dict[str, Any] | None = None,
     spacing: float | None = None,
     on_case: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def publish(
         run: run folder that holds ``weights.keras``.
         split: the cases of the run.
         name: name of the weights.
+        facts: further entries of the model card; they replace entries of the same name, and
+            those of ``recipe`` single settings.
         spacing: mm between the pixels of the masks; None to take it from the radiographs' files.
         on_case: called with the number of validation cases scored so far.
 
@@ -53,21 +56,23 @@ def publish(
         TrainingError: the folder holds no run.
         DatasetError, ReadError: a case cannot be read.
     """
-    run = Path(run)
+    run, facts = Path(run), facts or {}
     record = read_record(run)
     model = load_weights(run)
     grid_scores = write_report(run, model, split, TrainingConfig(**record["recipe"]))
     shutil.rmtree(run / MODEL_FOLDER, ignore_errors=True)
     history = read_history(run)
-    facts = {
+    card = {
         **record,
         "epochs": len(history),
         "epochs_seconds": round(sum(row["seconds"] for row in history)),
         "history": [_card_row(row) for row in history],
         "grid_scores": grid_scores,
         "licence": LICENCE,
+        **facts,
+        "recipe": record["recipe"] | facts.get("recipe", {}),
     }
-    folder = export(model, run / MODEL_FOLDER, name, facts)
+    folder = export(model, run / MODEL_FOLDER, name, card)
     return score_model(folder, split.validation, spacing=spacing, on_case=on_case)
 
 

@@ -17,7 +17,7 @@ from ..data.arrays import load_arrays
 from ..data.cases import Case
 from ..data.splits import Split
 from ..labels import ORGANS
-from .build import compile_model
+from .compiled import compile_model
 from .config import TrainingConfig
 from .loader import OVERSAMPLING, Batch, validation_batch
 from .run_record import EpochRow, read_history

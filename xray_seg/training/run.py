@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .._util.folder_lock import lock_file
+from ..data.annotation import FULL, Annotation
 from ..data.cases import Case, find_cases
 from ..data.splits import Split, fold_cases, split_cases
 from ..errors import TrainingError
@@ -31,7 +32,8 @@ class TrainingProgress:
 
     Attributes:
         stage: ``training`` while the network is trained, ``scoring`` while it is scored.
-        done: epochs trained, or validation cases scored; 0 at the start of a stage.
+        done: epochs trained, fractions of one included, or validation cases scored; 0 at the
+            start of a stage.
         total: largest number of epochs, or number of validation cases.
         split: cases of the run.
         row: the row of ``history.csv`` of the epoch just trained; empty at the start of a stage
@@ -39,7 +41,7 @@ class TrainingProgress:
     """
 
     stage: Literal["training", "scoring"]
-    done: int
+    done: float
     total: int
     split: Split
     row: EpochRow = field(default_factory=dict)
@@ -73,6 +75,8 @@ def train(
     masks: str | Path,
     out: str | Path,
     *,
+    annotation: Annotation = FULL,
+    label_maps: bool = False,
     config: TrainingConfig = STANDARD,
     name: str | None = None,
     fold: tuple[int, int] | None = None,
@@ -87,8 +91,10 @@ def train(
 
     Args:
         images: folder of radiographs.
-        masks: folder of masks in the layout of the SCR database, see ``data.cases.find_cases``.
+        masks: folder of masks, see ``data.cases.find_cases``.
         out: run folder; created if missing. ``run_record`` and ``report`` list its files.
+        annotation: organs that the masks show.
+        label_maps: the masks are label maps.
         config: training configuration.
         name: name of the weights; None for the name of the run folder.
         fold: (k, n) to validate on the k-th of n folds, from 1, instead of holding out the shares
@@ -125,12 +131,51 @@ def train(
         >>> result.metrics["organs"]["lungs"]["dice"]["mean"]  # doctest: +SKIP
         0.976
     """
+    split = _split(
+        find_cases(images, masks, annotation=annotation, label_maps=label_maps), config, fold
+    )
+    return train_split(
+        split,
+        out,
+        config=config,
+        name=name,
+        spacing=spacing,
+        devices=devices,
+        hosts=hosts,
+        resume=resume,
+        finish=finish,
+        on_progress=on_progress,
+    )
+
+
+def train_split(
+    split: Split,
+    out: str | Path,
+    *,
+    config: TrainingConfig,
+    name: str | None = None,
+    facts: dict[str, Any] | None = None,
+    spacing: float | None = None,
+    devices: int | None = None,
+    hosts: Hosts = SINGLE_HOST,
+    resume: bool = False,
+    finish: bool = False,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
+) -> TrainingResult | None:
+    """Train a network on given cases, and export and score it.
+
+    Args:
+        split: cases to train, validate and test on.
+        facts: further entries of the model card; they replace entries of the same name.
+        out, config, name, spacing, devices, hosts, resume, finish, on_progress: as of ``train``.
+
+    Returns, raises: as ``train``.
+    """
     out = Path(out)
     config = resolve_config(_resumed_precision(config, out) if resume or finish else config)
-    split = _split(find_cases(images, masks), config, fold)
     report = _Reporter(on_progress if hosts.first else None, split, config.epochs)
     report.training(None)
-    fit_run = fit
+    fit_run = partial(fit, on_step=report.step)
     if devices is not None or hosts.count > 1:
         fit_run = partial(fit_on_devices, devices=devices or 1)
     with _locked(out) if hosts.first else nullcontext():
@@ -140,7 +185,9 @@ def train(
             return None
         report.scoring(0)
         name = name or out.resolve().name
-        metrics = publish(out, split, name, spacing=spacing, on_case=report.scoring)
+        metrics = publish(
+            out, split, name, facts=facts or {}, spacing=spacing, on_case=report.scoring
+        )
     seen = read_record(out).get("held_out_but_trained_before", ())
     return TrainingResult(out, out / MODEL_FOLDER, metrics, config, split, tuple(seen))
 
@@ -195,12 +242,16 @@ class _Reporter:
         row = row or {}
         self._report("training", int(row.get("epoch", 0)), self.epochs, row)
 
+    def step(self, done: float) -> None:
+        """Report a training step, by the epochs done."""
+        self._report("training", done, self.epochs, {})
+
     def scoring(self, done: int) -> None:
         """Report the number of validation cases scored."""
         self._report("scoring", done, len(self.split.validation), {})
 
     def _report(
-        self, stage: Literal["training", "scoring"], done: int, total: int, row: EpochRow
+        self, stage: Literal["training", "scoring"], done: float, total: int, row: EpochRow
     ) -> None:
         if self.on_progress:
             self.on_progress(TrainingProgress(stage, done, total, self.split, row))

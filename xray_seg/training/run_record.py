@@ -106,7 +106,7 @@ def start_run(folder: Path, record: dict[str, Any], *, resume: bool = False) -> 
         return False
     if not resume:
         raise TrainingError(f"{folder}: holds a run already; give --resume or another --out")
-    changed = _differences(record, read_record(folder))
+    changed = differences(record, read_record(folder))
     if changed:
         raise TrainingError(
             f"{folder}: cannot be resumed: {' and '.join(changed)} differ from the run's "
@@ -115,8 +115,16 @@ def start_run(folder: Path, record: dict[str, Any], *, resume: bool = False) -> 
     return True
 
 
-def _differences(record: dict[str, Any], before: dict[str, Any]) -> list[str]:
-    """Names of the entries that differ, and of the differing settings with their old values."""
+def differences(record: dict[str, Any], before: dict[str, Any]) -> list[str]:
+    """Entries of a record that differ from those of an earlier one.
+
+    Args:
+        record: content of ``run.json``.
+        before: that of the earlier run.
+
+    Returns:
+        Names of entries, and of settings with their old values. Software versions are ignored.
+    """
     found = []
     for key, value in record.items():
         old = before.get(key)

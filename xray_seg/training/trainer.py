@@ -24,6 +24,7 @@ from ..errors import TrainingError
 from ..models.model_folder import load_model, trained_names
 from ..models.network import is_dropout_state
 from .augmentation import REVISION
+from .averaging import averaged_weights, keep_averaged_weights
 from .build import build_model, network_and_size, resolve_config
 from .checkpoints import load_best, load_checkpoint, save_epoch, save_weights
 from .config import TrainingConfig
@@ -36,6 +37,7 @@ from .loader import (
     steps_per_epoch,
     validation_batch,
 )
+from .pseudo_labels import fill_in_labels
 from .run_record import EpochRow, best_epoch, read_history, start_run_on_hosts
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def fit(
     config: TrainingConfig,
     *,
     on_epoch: Callable[[EpochRow], None] | None = None,
+    on_step: Callable[[float], None] | None = None,
     resume: bool = False,
     finish: bool = False,
     hosts: Hosts = SINGLE_HOST,
@@ -59,6 +62,7 @@ def fit(
         split: cases to train and validate on.
         config: training configuration; a resumed run must have the one it was started with.
         on_epoch: called after each epoch with its row of ``history.csv``.
+        on_step: called after each step with the epochs done, such as 2.25.
         resume: continue from the last checkpoint. Without it a folder with a checkpoint is an
             error.
         finish: train no more and return the network after the epochs done so far. The run can
@@ -86,9 +90,10 @@ def fit(
     model = load_checkpoint(folder, config) if resumed else build_model(config, steps)
     rows = read_history(folder)[: int(model.optimizer.iterations) // steps]
     while not (finish or _is_complete(rows, config)):
-        row = train_epoch(model, real, phantoms, config, len(rows), hosts=hosts)
+        row = train_epoch(model, real, phantoms, config, len(rows), on_step=on_step, hosts=hosts)
         with _not_distributed():
-            scores = model.evaluate(*validation, config.batch_size, verbose=0, return_dict=True)
+            with averaged_weights(model):
+                scores = model.evaluate(*validation, config.batch_size, verbose=0, return_dict=True)
             row |= {f"val_{key}": float(value) for key, value in scores.items()}
             # The last digits may differ between hosts, and these scores decide when to stop.
             row = exchange(hosts, row)[0]
@@ -100,6 +105,8 @@ def fit(
     with _not_distributed():
         if config.patience is not None and hosts.first:
             model = load_best(folder)
+        else:
+            keep_averaged_weights(model)
         run_on_first(hosts, partial(save_weights, folder, model))
     return model
 
@@ -111,6 +118,7 @@ def train_epoch(
     config: TrainingConfig,
     epoch: int,
     *,
+    on_step: Callable[[float], None] | None = None,
     hosts: Hosts = SINGLE_HOST,
 ) -> EpochRow:
     """Train a network for an epoch.
@@ -121,6 +129,7 @@ def train_epoch(
         phantoms: pool of synthetic cases, see ``loader.phantom_arrays``.
         config: training configuration.
         epoch: number of the epoch, from 0.
+        on_step: called after each step with the epochs done, such as 2.25.
         hosts: the hosts that share each batch.
 
     Returns:
@@ -131,6 +140,7 @@ def train_epoch(
         TrainingError: the loss is not finite.
     """
     _seed_dropout(model, config.seed, epoch)
+    steps, step = steps_per_epoch(real, config), 0
     started, waited = time.perf_counter(), 0.0
     sums: EpochRow = {}
     batches = epoch_batches(real, phantoms, config, epoch, hosts=hosts)
@@ -151,7 +161,10 @@ def train_epoch(
                 f"epoch {epoch + 1}: the loss is no longer a number. The last whole epoch is "
                 "kept; start a new run with a lower --learning-rate or another --seed."
             )
-    seconds, steps = time.perf_counter() - started, steps_per_epoch(real, config)
+        step += 1
+        if on_step:
+            on_step(epoch + step / steps)
+    seconds = time.perf_counter() - started
     return {
         "epoch": float(epoch + 1),
         **{key: value / steps for key, value in sums.items()},
@@ -174,6 +187,7 @@ def make_record(split: Split, config: TrainingConfig) -> dict[str, Any]:
         "data_sha256": fingerprint((*split.train, *split.validation, *split.test)),
         "augmentation_revision": REVISION,
         **_describe_initial_weights(config, split),
+        "labels_from_sha256": config.labels_from and load_model(config.labels_from).sha256,
         "made_with": versions(),
     }
 
@@ -196,6 +210,8 @@ def _load(split: Split, config: TrainingConfig) -> tuple[Arrays, Arrays, Batch]:
     """Return the cases and phantoms to train on, and the batch to validate on."""
     _, size = network_and_size(config)
     real = load_arrays(split.train, size * OVERSAMPLING)
+    if config.labels_from is not None:
+        real = fill_in_labels(real, load_model(config.labels_from))
     held_out = load_arrays(split.validation, size * OVERSAMPLING)
     return real, phantom_arrays(config, size), validation_batch(held_out)
 
