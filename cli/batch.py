@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FORMATS = {"tiff": ".tif", "png": ".png"}
 #: Options that have the same name in BatchOptions.
 _BATCH_OPTIONS = (
-    *("save", "spacing", "inverted", "sides", "lines", "keep_ids", "output_format"),
+    *("save", "spacing", "inverted", "sides", "whole", "lines", "keep_ids", "output_format"),
     *("overwrite", "batch_size", "workers", "processes", "stall_timeout", "verify", "max_pixels"),
     *("parquet", "min_quality", "adopt", "orientation", "field_of_view"),
     *("include_all", "include_doubtful"),
@@ -88,6 +88,12 @@ _ENGINE_OPTIONS = ("engine", "precision", "device", "deterministic")
     is_flag=True,
     help="Label right and left lungs and clavicles separately. Sides are the patient's: right is "
     "on the left of the image.",
+)
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="Write the lungs of --save organs whole, with what the clavicles cover of them. All other "
+    "outputs stay the same, also DICOM SEG, COCO and CheXmask.",
 )
 @click.option(
     "--raw-shape",

@@ -13,6 +13,7 @@ from .components import paint_runs as paint_runs
 from .components import relabelled as relabelled
 from .contours import simplify as simplify
 from .contours import trace as trace
+from .covered import covered_runs as covered_runs
 from .deflate import deflate as deflate
 from .intensity import class_sums as class_sums
 from .intensity import stretch as stretch

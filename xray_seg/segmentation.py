@@ -128,12 +128,15 @@ class Segmentation:
 
         return render_card(self.masks)
 
-    def mask(self, name: str) -> npt.NDArray[np.bool_]:
+    def mask(self, name: str, *, whole: bool = False) -> npt.NDArray[np.bool_]:
         """(H, W) bool mask of an organ, or of its right or left one.
 
         Args:
             name: ``clavicles``, ``heart``, ``lungs``, ``right lung``, ``left lung``,
                 ``right clavicle`` or ``left clavicle``; right and left are the patient's.
+            whole: whether lungs include what clavicles cover. In ``labels``, and so by default,
+                each pixel counts for one organ, and a clavicle in front of a lung takes its
+                pixels. What the heart covers is never included.
 
         Raises:
             OutputError: there is no such structure.
@@ -141,7 +144,7 @@ class Segmentation:
         for scheme in (ORGAN_LABELS, RIGHT_LEFT_LABELS):
             for structure in scheme.structures:
                 if structure.name == name:
-                    return np.asarray(self.masks.label_map(scheme) == structure.label)
+                    return self.masks.mask(structure, scheme, whole=whole)
         known = [each.name for each in (*ORGAN_LABELS.structures, *RIGHT_LEFT_LABELS.structures)]
         raise OutputError(f"no mask {name!r}; there are {', '.join(dict.fromkeys(known))}")
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.reference import slow_covered
 from xray_seg.analysis.measurements import MEASURES, measure
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.kernels import find_runs, sum_runs
@@ -131,6 +132,14 @@ def slow_measure(labels, spacing, pixels):
         area = int(mask.sum()) or None
         expected[f"{name}_area_px"] = area
         expected[f"{name}_area_cm2"] = area and area * row_mm * column_mm / 100
+    covered = {
+        side: int(slow_covered(parts, clavicle, lung).sum() + (parts == lung).sum())
+        for side, clavicle, lung in (("right", 1, 3), ("left", 4, 5))
+    }
+    areas = {f"{side}_lung": area for side, area in covered.items()}
+    for name, area in {"lungs": sum(covered.values()), **areas}.items():
+        expected[f"{name}_whole_area_px"] = area or None
+        expected[f"{name}_whole_area_cm2"] = area * row_mm * column_mm / 100 or None
     for name, mask in whole.items():
         inside = [float(value) for value in pixels[mask]]
         expected[f"{name}_mean_grey"] = math.fsum(inside) / len(inside) if inside else None

@@ -50,6 +50,13 @@ def test_an_input_at_another_path_is_done_and_listed_there(place, tmp_path, how,
     assert _counts(place, other, verify=verify) == (0, 2)
 
 
+def test_whole_lungs_do_everything_again(place):
+    assert _counts(place, save=("labels", "organs")) == (2, 0)
+    assert _counts(place, save=("labels", "organs"), whole=True) == (2, 0)
+    assert _counts(place, save=("labels", "organs"), whole=True) == (0, 2)
+    assert _counts(place, save=("labels", "organs")) == (2, 0)
+
+
 def _engine(**facts):
     engine = StubEngine()
     for name, value in facts.items():

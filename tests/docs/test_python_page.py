@@ -32,7 +32,9 @@ assert abs(found["heart_width_mm"] - found.heart_width_px * 0.175) < 1e-9
 assert found.cardiothoracic_ratio == found.heart_width_px / found.thorax_width_px
 assert (found.heart_line.right[0], found.heart_line.left[0]) == (columns[0], columns[-1])
 assert abs(found["heart_mean_grey"] - radiograph.pixels[heart].mean()) < 1e-6
-assert found["right_lung_area_cm2"] > 0
+assert 0 < found["right_lung_area_cm2"] < found["right_lung_whole_area_cm2"]
+assert set(np.unique(result.labels[whole_lungs])) == {1, 3}
+assert whole_lungs[result.labels == 3].all()
 from xray_seg.analysis.measurements import MEASURES
 assert tuple(found.values) == MEASURES
 assert unknown["heart_width_mm"] is None and unknown.notes == ()

@@ -187,3 +187,25 @@ def slow_distances(one: np.ndarray, other: np.ndarray, spacing: tuple[float, flo
     edges = [np.array(slow_boundary(mask)) * spacing for mask in (one, other)]
     distances = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2)
     return np.concatenate([distances.min(axis=1), distances.min(axis=0)])
+
+
+def slow_covered(labels: np.ndarray, cover: int, covered: int) -> np.ndarray:
+    """Pixels of ``cover`` that no straight line separates from the ``covered`` ones beside them."""
+    height, width = labels.shape
+    touching = []
+    for y, x in np.argwhere(labels == covered):
+        near = ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1))
+        if any(0 <= j < height and 0 <= i < width and labels[j, i] == cover for j, i in near):
+            touching.append((y, x))
+    mask = np.zeros(labels.shape, bool)
+    if not touching:
+        return mask
+    points = np.array(touching)
+
+    steps = (points[:, None] - points[None]).reshape(-1, 2)
+    lines = np.stack([steps[:, 1], -steps[:, 0]], axis=1)  # across each step
+    lines = np.concatenate([lines, [(1, 0), (-1, 0), (0, 1), (0, -1)]])
+    ends = (lines @ points.T).min(axis=1)
+    for y, x in np.argwhere(labels == cover):
+        mask[y, x] = (lines @ (y, x) >= ends).all()
+    return mask

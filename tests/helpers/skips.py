@@ -26,6 +26,7 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     ("data/test_splits.py", NO_DATA),
     ("postprocessing/test_cleanup.py", NO_DATA),
     ("postprocessing/test_laterality.py", NO_DATA),
+    ("postprocessing/test_whole_lungs.py", NO_DATA),
     ("serving/test_signatures.py", NO_DATA),
     ("test_radiograph.py", NO_DATA),
     # A browser is no Python package.

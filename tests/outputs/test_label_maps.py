@@ -20,6 +20,7 @@ from xray_seg.batch.run import run_batch
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
+from xray_seg.outputs import FOLDERS
 from xray_seg.postprocessing.laterality import split_sides
 
 # Raised by pycocotools with NumPy 2.
@@ -87,6 +88,53 @@ def test_all_kinds_of_output_agree_with_the_label_maps(radiographs, tmp_path, si
     assert "no dicom-seg: the film is not a DICOM file" in results(out)["a.png"]["notes"]
     facts = json.loads((out / "run.json").read_text())
     assert facts["settings"]["sides"] is sides
+    capfd.readouterr()
+
+
+@pytest.mark.parametrize("sides", [False, True])
+def test_only_organ_masks_of_lungs_are_whole(tmp_path, sides, monkeypatch, capfd):
+    """Against the true masks of phantoms, stored upright and turned; a rerun changes the files."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
+    phantom = make_phantom(5, 512)
+    pixels = (4095 * phantom.radiograph).astype(np.uint16)
+    (tmp_path / "in").mkdir()
+    make(tmp_path / "in" / "upright.dcm", pixels, **WHOSE, PatientOrientation=["L", "F"])
+    turned = np.ascontiguousarray(np.rot90(pixels)[::-1])  # rows run to the feet, columns left
+    make(tmp_path / "in" / "turned.dcm", turned, **WHOSE, PatientOrientation=["F", "L"])
+    out = tmp_path / "out"
+
+    def files(*args):
+        args = (tmp_path / "in", "--out", out, "--save", ALL, *["--sides"] * sides, *args)
+        assert batch(*args) == 0
+        paths = [path for folder in FOLDERS for path in (out / folder).rglob("*.*")]
+        paths += [out / "coco.json", out / "chexmask.csv"]
+        return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
+
+    before, after = files(), files("--whole")
+    assert json.loads((out / "run.json").read_text())["settings"]["whole"] is True
+    lungs = ("right-lung", "left-lung") if sides else ("lungs",)
+    changed = {name for name in before if before[name] != after[name]}
+    keys = ("upright", "turned")
+    assert before.keys() == after.keys()
+    assert changed == {f"organs/{key}.{lung}.tif" for key in keys for lung in lungs}
+    rows = results(out)
+    for key in keys:
+        labels = tifffile.imread(out / "labels" / f"{key}.tif")
+        assert rows[f"{key}.dcm"]["mirrored"] == ("true" if key == "turned" else "false")
+        for lung in lungs:
+            masks = [phantom.masks[f"{side} lung"] for side in ("right", "left") if side in lung]
+            truth = np.any(
+                masks or [phantom.masks[f"{side} lung"] for side in ("right", "left")], 0
+            )
+            truth = truth if key == "upright" else np.rot90(truth)[::-1]
+            mask = tifffile.imread(out / "organs" / f"{key}.{lung}.tif") == 255
+            label = {"left-lung": 5}.get(lung, 3)
+            assert np.isin(labels[mask & (labels != label)], (1, 4)).all()
+            scores = [(one & truth).sum() / (one | truth).sum() for one in (labels == label, mask)]
+            assert scores[1] > scores[0] + 0.005
+            row = rows[f"{key}.dcm"]
+            assert int(row[f"{lung.replace('-', '_')}_whole_area_px"]) == mask.sum()
     capfd.readouterr()
 
 

@@ -55,6 +55,11 @@ MEASURES: tuple[str, ...] = (
     *(column_name(each.name, unit) for each in _LUNGS for unit in ("height_px", "height_mm")),
     *(column_name(each.name, corner) for each in _STRUCTURES for corner in _BOX),
     *(column_name(organ.name, "mean_grey") for organ in ORGANS),
+    *(
+        column_name(name, f"whole_area_{unit}")
+        for name in (LUNGS.name, *(each.name for each in _LUNGS))
+        for unit in ("px", "cm2")
+    ),
 )
 
 
@@ -62,10 +67,11 @@ MEASURES: tuple[str, ...] = (
 class Measurements:
     """Measurements of a label map by name; each name ends in its unit.
 
-    Areas are pixel counts. Of a box, x0 and y0 are the first column and row, x1 and y1 the ones
-    after the last. A height is that of the box. ``..._mean_grey`` is the mean of the stored values:
-    bright is high, unless the radiograph is ``inverted``. The cardiothoracic ratio and its lines
-    are defined in ``cardiothoracic``.
+    Areas are pixel counts. A ``..._whole_area`` of lungs includes what clavicles cover of them; all
+    other measurements take each pixel for one organ, as the label map does. Of a box, x0 and y0 are
+    the first column and row, x1 and y1 the ones after the last. A height is that of the box.
+    ``..._mean_grey`` is the mean of the stored values: bright is high, unless the radiograph is
+    ``inverted``. The cardiothoracic ratio and its lines are defined in ``cardiothoracic``.
 
     Attributes:
         values: each of MEASURES; None, never 0 or -1, where it cannot be measured.
@@ -174,6 +180,7 @@ def measure_sides(
     """Measure a label map whose laterality is known already; arguments as of ``measure``."""
     found = _Collector(spacing)
     _measure_areas(sides, found)
+    _measure_whole_lungs(sides, found)
     one_lung = _measure_widths(sides, found)
     _measure_boxes(sides, found)
     _measure_greys(sides.runs, pixels, found)
@@ -244,6 +251,16 @@ def _measure_areas(sides: Sides, found: _Collector) -> None:
         count = int(counts[structure.label])
         name = column_name(structure.name, "area")
         found.put_area(name, count or None, f"no {structure.name} found")
+
+
+def _measure_whole_lungs(sides: Sides, found: _Collector) -> None:
+    """Measure areas of lungs with what clavicles cover of them."""
+    areas = {
+        each.name: int(sides.moments.area[each.label] + sides.covered[each.side].lengths.sum())
+        for each in _LUNGS
+    }
+    for name, count in {LUNGS.name: sum(areas.values()), **areas}.items():
+        found.put_area(column_name(name, "whole_area"), count or None, f"no {name} found")
 
 
 def _measure_widths(sides: Sides, found: _Collector) -> bool:

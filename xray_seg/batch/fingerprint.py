@@ -15,7 +15,7 @@ from .options import output_settings
 VERIFY = ("mtime", "hash")
 #: Raised when the same input, weights and options give other outputs than before, so that a new
 #: version of the package segments again only then.
-OUTPUT_REVISION = 2
+OUTPUT_REVISION = 3
 
 
 def settings_of(job: BatchJob) -> str:

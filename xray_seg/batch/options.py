@@ -39,6 +39,7 @@ class BatchOptions:
             radiographs, instead of skipping them.
         include_doubtful: write all kinds of output for radiographs whose masks are doubtful, too.
         sides: whether outputs tell right and left apart.
+        whole: whether organ masks of lungs include what clavicles cover.
         output_format: ``folder`` for a file per output, ``parquet`` for rows of few files.
         lines: whether overlays show the cardiothoracic ratio.
         keep_ids: whether results.csv has patient, study, series and instance of DICOM files.
@@ -71,6 +72,7 @@ class BatchOptions:
     include_all: bool = False
     include_doubtful: bool = False
     sides: bool = False
+    whole: bool = False
     output_format: str = "folder"
     lines: bool = False
     keep_ids: bool = False
@@ -104,7 +106,11 @@ class BatchOptions:
     def encoders(self) -> dict[str, Encoder]:
         """The encoders of the outputs, by kind."""
         return make_encoders(
-            self.save, suffix=self.suffix, scheme=self.scheme, show_ratio=self.lines
+            self.save,
+            suffix=self.suffix,
+            scheme=self.scheme,
+            show_ratio=self.lines,
+            whole=self.whole,
         )
 
 

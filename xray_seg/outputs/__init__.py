@@ -69,6 +69,7 @@ def make_encoders(
     suffix: str = ".tif",
     scheme: LabelScheme = ORGAN_LABELS,
     show_ratio: bool = False,
+    whole: bool = False,
 ) -> dict[str, Encoder]:
     """Make the encoders of some kinds of output, by kind.
 
@@ -77,10 +78,11 @@ def make_encoders(
         suffix: file suffix of label maps and organ masks, ``.tif`` or ``.png``.
         scheme: the label scheme of the outputs.
         show_ratio: whether overlays show the cardiothoracic ratio.
+        whole: whether organ masks of lungs include what clavicles cover.
     """
     factories: dict[str, Callable[[], Encoder]] = {
         "labels": lambda: LabelMapEncoder(suffix, scheme),
-        "organs": lambda: OrganMaskEncoder(suffix, scheme),
+        "organs": lambda: OrganMaskEncoder(suffix, scheme, whole),
         "overlay": lambda: OverlayEncoder(scheme, show_ratio),
         "probabilities": ProbabilityEncoder,
         "rle": lambda: CocoEncoder("rle", scheme),

@@ -53,16 +53,18 @@ class OrganMaskEncoder:
     Attributes:
         suffix: ``.tif`` or ``.png``.
         scheme: the label scheme.
+        whole: whether lungs include what clavicles cover.
     """
 
     suffix: str = ".tif"
     scheme: LabelScheme = ORGAN_LABELS
+    whole: bool = False
 
     def encode(self, key: str, masks: MaskSet) -> Iterator[OutputFile]:
         """See Encoder."""
-        labels = masks.label_map(self.scheme)
         for structure in self.scheme.structures:
-            mask = np.where(labels == structure.label, np.uint8(255), np.uint8(0))
+            found = masks.mask(structure, self.scheme, whole=self.whole)
+            mask = np.where(found, np.uint8(255), np.uint8(0))
             data = encode_label_map(mask, self.suffix, masks.radiograph.spacing)
             name = structure.name.replace(" ", "-")
             yield OutputFile(f"organs/{key}.{name}{self.suffix}", data)

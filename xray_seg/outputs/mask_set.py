@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..analysis.calibration import calibration_of
 from ..analysis.measurements import Measurements, measure_sides
 from ..analysis.quality import Quality, estimate_quality
-from ..labels import RIGHT_LEFT_LABELS, LabelScheme
+from ..labels import BACKGROUND, LUNGS, RIGHT_LEFT_LABELS, LabelScheme, Structure
 from ..models.model_folder import Model
 from ..postprocessing.laterality import (
     Sides,
@@ -120,6 +120,37 @@ class MaskSet:
     def label_map(self, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
         """Return the (H, W) uint8 label map in a label scheme, as the image is stored."""
         return self._right_left_labels if scheme.has_sides else self.labels
+
+    def mask(
+        self, structure: Structure, scheme: LabelScheme, *, whole: bool = False
+    ) -> npt.NDArray[np.bool_]:
+        """Return the (H, W) bool mask of a structure, as the image is stored.
+
+        Args:
+            structure: one of the scheme's.
+            scheme: the label scheme.
+            whole: whether lungs include what clavicles cover, see ``Sides.covered``. Other
+                structures are the same either way.
+        """
+        mask = np.asarray(self.label_map(scheme) == structure.label)
+        if whole and structure.organ is LUNGS:
+            covered = self._covered
+            mask |= covered == structure.label if structure.side else covered != BACKGROUND
+        return mask
+
+    @cached_property
+    def _covered(self) -> npt.NDArray[np.uint8]:
+        """(H, W) uint8 label map of the clavicles' parts that cover a lung, with its label."""
+        from ..kernels import paint_runs
+
+        if self.upright is not self:
+            orientation = self.radiograph.orientation or UPRIGHT
+            return np.ascontiguousarray(orientation.stored(self.upright._covered))
+        labels = np.zeros(self.labels.shape, np.uint8)
+        for side, runs in self.sides.covered.items():
+            lung = RIGHT_LEFT_LABELS.find(LUNGS, side).label
+            paint_runs(labels, runs, np.full(len(runs.labels), lung, np.uint8))
+        return labels
 
     def runs(self, scheme: LabelScheme) -> Runs:
         """Return the runs of the label map in a label scheme, as the image is stored."""

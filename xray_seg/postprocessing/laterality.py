@@ -48,6 +48,30 @@ class Sides:
 
         return moments(self.runs, self.labels)
 
+    @cached_property
+    def covered(self) -> dict[str, Runs]:
+        """By side, the parts of the clavicle that cover the lung of that side.
+
+        These are the clavicle pixels within the convex hull of the lung pixels that touch the
+        clavicle: what lies between the apex and the rest of the lung, and neither the clavicle's
+        medial end, over the mediastinum, nor its lateral end, over the shoulder. Where a label map
+        has no lung above the clavicle, they reach up to the straight line between the ends of the
+        lung's edge along the clavicle. There are none where lung and clavicle do not touch.
+        """
+        from ..kernels import covered_runs, neighbours, relabelled
+
+        runs = relabelled(self.runs, self.labels)
+        adjacent = neighbours(runs)
+        return {
+            side: covered_runs(
+                runs,
+                adjacent,
+                cover=RIGHT_LEFT_LABELS.find(CLAVICLES, side).label,
+                covered=RIGHT_LEFT_LABELS.find(LUNGS, side).label,
+            )
+            for side in LUNGS.sides
+        }
+
 
 def split_sides(labels: npt.NDArray[np.uint8], sides: Sides | None = None) -> npt.NDArray[np.uint8]:
     """Relabel a label map from ORGAN_LABELS to RIGHT_LEFT_LABELS.
