@@ -13,6 +13,7 @@ from xray_seg.errors import WeightsError
 from xray_seg.serving.export import export
 from xray_seg.training.build import build_model, network_and_size, resolve_config
 from xray_seg.training.config import TRAINING_CONFIGS, TrainingConfig
+from xray_seg.training.precision import choose_policy
 
 
 @pytest.fixture(scope="module")

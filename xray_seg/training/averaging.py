@@ -22,7 +22,10 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     if not model.optimizer.use_ema or not int(model.optimizer.iterations):
         yield
         return
-    current = [np.asarray(variable) for variable in model.trainable_variables]
+    from keras import ops
+
+    # Copies: the backend may give views of memory that it writes to.
+    current = [np.array(ops.convert_to_numpy(each)) for each in model.trainable_variables]
     keep_averaged_weights(model)
     try:
         yield
