@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xray_seg.data.annotation import FULL, Annotation
 from xray_seg.data.arrays import Arrays
 from xray_seg.training import loader
 from xray_seg.training.augmentation import AUGMENTATIONS, resample
@@ -184,3 +185,29 @@ def test_phantoms_are_decoded_like_cases_and_only_made_if_configured():
     assert len({image.tobytes() for image in made.images}) == len(made.images) >= 8
     shares = made.fractions.mean(axis=(0, 1, 2))
     assert shares[0] > shares[3] > shares[2] > shares[1] > 0
+
+
+def test_cases_are_used_as_often_as_they_are_to_be_repeated(uncoded):
+    repeats = np.array([2.0, 1.0, 0.5, 0.5, 0.25, 0.75])
+    real = replace(make_coded(6), repeats=repeats)
+    assert steps_per_epoch(real, CONFIG) == 2  # 5 uses in batches of 2
+    config = replace(CONFIG, batch_size=1)
+    uses = [sorted(uncoded(real, NONE, config, epoch)) for epoch in range(60)]
+    assert {len(epoch) for epoch in uses} == {5}
+    for number, repeat in enumerate(repeats):
+        counts = [epoch.count(number) for epoch in uses]
+        assert {int(np.floor(repeat)), int(np.ceil(repeat))} >= set(counts)
+        assert np.mean(counts) == pytest.approx(repeat, abs=0.2)
+
+
+def test_targets_of_partly_annotated_cases_say_what_labels_mean():
+    real = make_arrays(3)
+    known = [FULL, Annotation(("lungs",)), Annotation(())]
+    partial = replace(real, possible=np.stack([each.possible for each in known]))
+    images, targets = next(iter(epoch_batches(partial, NONE, replace(CONFIG, batch_size=3), 0)))
+    plain_images, plain = next(iter(epoch_batches(real, NONE, replace(CONFIG, batch_size=3), 0)))
+    np.testing.assert_array_equal(images, plain_images)
+    np.testing.assert_array_equal(targets[..., :4], plain)
+    codes = {int((each.possible.ravel() * 2 ** np.arange(16)).sum()) for each in known}
+    assert {int(code) for code in np.unique(targets[..., 4])} == codes
+    assert (targets[..., 4] == targets[:, :1, :1, 4]).all()
