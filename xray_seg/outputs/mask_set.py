@@ -22,6 +22,7 @@ from ..postprocessing.laterality import (
     split_sides,
     with_stated_side,
 )
+from ..postprocessing.prediction import GridPrediction
 from ..preprocessing.corrections import AS_STATED, Presentation
 from ..radiograph import UPRIGHT, Radiograph
 from .grey import OVERLAY_SIDE, render_grey
@@ -45,6 +46,8 @@ class MaskSet:
         model: the model that predicted the masks, if known.
         known_runs: the runs of ``labels``, if they were computed before.
         presentation: how polarity, orientation and field of view were decided.
+        known_prediction: ``probabilities`` turned upright, if something was derived from them
+            before.
     """
 
     radiograph: Radiograph
@@ -53,6 +56,7 @@ class MaskSet:
     model: Model | None = None
     known_runs: Runs | None = field(default=None, repr=False)
     presentation: Presentation = AS_STATED
+    known_prediction: GridPrediction | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle only the fields; derived values are computed again after unpickling."""
@@ -103,7 +107,8 @@ class MaskSet:
         if shown.field_of_view:  # positions and borders are those of the field of view
             shown = replace(shown, pixels=region.crop(shown.pixels), field_of_view=None)
         labels, calibration = region.crop(masks.labels), calibration_of(self.model)
-        return estimate_quality(shown, labels, masks.probabilities, calibration)
+        prediction = self.known_prediction or GridPrediction(masks.probabilities)
+        return estimate_quality(shown, labels, prediction, calibration)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:

@@ -41,7 +41,8 @@ def find_field_of_view(pixels: Grey, overview: npt.NDArray[np.float32]) -> Regio
     Returns:
         The part in pixels of the image, or None where there is no border worth leaving out.
     """
-    if not any(_may_begin(rows, TOLERANCE * float(np.ptp(overview))) for rows in _sides(overview)):
+    widest = TOLERANCE * float(np.ptp(overview))
+    if not any(_may_begin(rows, widest) for rows in _sides(overview)):
         return None  # most images; the percentiles below cost more
     low, high = np.percentile(overview[::2, ::2], (1, 99))
     tolerance = TOLERANCE * float(high - low)
