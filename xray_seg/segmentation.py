@@ -22,7 +22,7 @@ from .postprocessing.prediction import GridPrediction
 from .postprocessing.restore import restore_stored
 from .preprocessing.corrections import AS_STATED, Presentation
 from .preprocessing.preprocessor import ModelInput
-from .radiograph import UPRIGHT, Radiograph
+from .radiograph import Radiograph
 
 if TYPE_CHECKING:
     from .kernels import Runs
@@ -67,7 +67,7 @@ class Segmentation:
         prediction = GridPrediction.inside(model_input.box, probabilities)
         labels, runs = restore_stored(model_input, prediction)
         radiograph, shown = model_input.radiograph, model_input.presentation
-        stored = (radiograph.orientation or UPRIGHT).stored(prediction.probabilities)
+        stored = radiograph.turn.stored(prediction.probabilities)
         return cls(radiograph, labels, stored, model, runs, shown, prediction)
 
     @cached_property

@@ -14,7 +14,6 @@ from ..models.losses import soft_dice_cross_entropy
 from ..postprocessing.prediction import GridPrediction
 from ..postprocessing.restore import restore_stored
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
-from ..radiograph import UPRIGHT
 from ..readers import read
 from ..second_look import Prediction, look_again
 from ..segmenter import Segmenter
@@ -139,6 +138,6 @@ def _loss(
 
     box, radiograph = model_input.box, model_input.radiograph
     shown = radiograph.region.scaled(radiograph.shape, truth.shape).crop(truth)
-    upright = np.ascontiguousarray((radiograph.orientation or UPRIGHT).upright(shown))
+    upright = np.ascontiguousarray(radiograph.turn.upright(shown))
     target = area_fractions(upright, (box.height, box.width), CLASSES)
     return float(soft_dice_cross_entropy(target[None], box.crop(probabilities)[None], np))

@@ -24,7 +24,7 @@ from ..postprocessing.laterality import (
 )
 from ..postprocessing.prediction import GridPrediction
 from ..preprocessing.corrections import AS_STATED, Presentation
-from ..radiograph import UPRIGHT, Radiograph
+from ..radiograph import Radiograph
 from .grey import OVERLAY_SIDE, render_grey
 
 if TYPE_CHECKING:
@@ -63,12 +63,15 @@ class MaskSet:
         names = ("radiograph", "labels", "probabilities", "model", "known_runs", "presentation")
         return {name: self.__dict__[name] for name in names}
 
-    @cached_property
+    @property
     def upright(self) -> MaskSet:
         """The same masks of the radiograph turned upright; this object if it is stored so."""
-        orientation = self.radiograph.orientation or UPRIGHT
-        if orientation.is_upright:
-            return self
+        # Not kept where it is this object: in a reference cycle, pixels would be freed late.
+        return self if self.radiograph.turn.is_upright else self._turned
+
+    @cached_property
+    def _turned(self) -> MaskSet:
+        orientation = self.radiograph.turn
         labels, probabilities = (
             np.ascontiguousarray(orientation.upright(each))
             for each in (self.labels, self.probabilities)
@@ -94,10 +97,7 @@ class MaskSet:
         """
         radiograph = self.upright.radiograph
         found = measure_sides(self.sides, spacing=radiograph.spacing, pixels=radiograph.pixels)
-        if self.upright is self:
-            return found
-        orientation = self.radiograph.orientation or UPRIGHT
-        return found.relocated(lambda point: orientation.stored_point(point, self.labels.shape))
+        return found.stored(self.radiograph.turn, self.labels.shape)
 
     @cached_property
     def quality(self) -> Quality:
@@ -119,8 +119,8 @@ class MaskSet:
     def _right_left_labels(self) -> npt.NDArray[np.uint8]:
         if self.upright is self:
             return split_sides(self.labels, self.sides)
-        orientation = self.radiograph.orientation or UPRIGHT
-        return np.ascontiguousarray(orientation.stored(self.upright.label_map(RIGHT_LEFT_LABELS)))
+        upright = self.upright.label_map(RIGHT_LEFT_LABELS)
+        return np.ascontiguousarray(self.radiograph.turn.stored(upright))
 
     def label_map(self, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
         """Return the (H, W) uint8 label map in a label scheme, as the image is stored."""

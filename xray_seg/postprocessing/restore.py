@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from ..labels import BACKGROUND
 from ..preprocessing.preprocessor import ModelInput
-from ..radiograph import UPRIGHT
 from .cleanup import clean
 from .outlines import smooth_heart
 from .prediction import GridPrediction
@@ -54,7 +53,7 @@ def restore_stored(
     from ..kernels import find_runs
 
     radiograph = model_input.radiograph
-    orientation = radiograph.orientation or UPRIGHT
+    orientation = radiograph.turn
     whole = shape or radiograph.shape
     region = radiograph.region.scaled(radiograph.shape, whole)
     height, width = region.height, region.width
