@@ -149,8 +149,7 @@ class MaskSet:
         from ..kernels import paint_runs
 
         if self.upright is not self:
-            orientation = self.radiograph.orientation or UPRIGHT
-            return np.ascontiguousarray(orientation.stored(self.upright._covered))
+            return np.ascontiguousarray(self.radiograph.turn.stored(self.upright._covered))
         labels = np.zeros(self.labels.shape, np.uint8)
         for side, runs in self.sides.covered.items():
             lung = RIGHT_LEFT_LABELS.find(LUNGS, side).label
