@@ -22,6 +22,7 @@ from xray_seg.evaluation.metrics import jaccard
 from xray_seg.labels import ORGANS
 from xray_seg.models.engines import open_engine
 from xray_seg.models.model_folder import Model, load_model
+from xray_seg.postprocessing.prediction import GridPrediction
 from xray_seg.postprocessing.restore import restore
 from xray_seg.preprocessing.preprocessor import ModelInput, Preprocessor
 from xray_seg.readers import read
@@ -82,7 +83,7 @@ def _jaccard(
     """Mean Jaccard of each organ, at the resolution of the true masks."""
     rows = []
     for model_input, truth in truths:
-        inside = model_input.box.crop(predict(model_input.grid[None])[0])
+        inside = GridPrediction.inside(model_input.box, predict(model_input.grid[None])[0])
         labels, _ = restore(inside, (truth.shape[0], truth.shape[1]))
         rows.append([jaccard(labels == organ.label, truth == organ.label) for organ in ORGANS])
     return np.mean(rows, axis=0)

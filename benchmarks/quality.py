@@ -37,6 +37,7 @@ from xray_seg.evaluation.calibrating import (
 from xray_seg.kernels import area_mean, nearest
 from xray_seg.labels import BACKGROUND, CLAVICLES, HEART, LUNGS
 from xray_seg.models.model_folder import CALIBRATION_FILE, trained_names
+from xray_seg.postprocessing.prediction import GridPrediction
 from xray_seg.preprocessing.corrections import NONE
 from xray_seg.preprocessing.letterbox import shape_within
 from xray_seg.preprocessing.normalisation import normalise
@@ -78,7 +79,9 @@ def lung_samples(segmenter: Segmenter, source: str, folder: Path) -> Iterator[Sa
         for degrade in (FAMILIES[0], *(FAMILIES[index] for index in chosen)):
             changed, reference = degrade(image, truth, random)
             result = segmenter(Radiograph(np.ascontiguousarray(changed, np.float32)))
-            features = extract_features(result.radiograph, result.labels, result.probabilities)
+            features = extract_features(
+                result.radiograph, result.labels, GridPrediction(result.probabilities)
+            )
             scores = _lung_dice(result.labels, np.ascontiguousarray(reference))
             yield Sample(path.stem, source, degrade.__name__, features, scores)
 

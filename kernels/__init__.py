@@ -32,6 +32,7 @@ from .raggedness import raggedness as raggedness
 from .resample import area_fractions as area_fractions
 from .resample import area_mean as area_mean
 from .resample import nearest as nearest
+from .restore import most_probable as most_probable
 from .restore import upsample_argmax as upsample_argmax
 from .restore import upsample_plane as upsample_plane
 from .runlengths import alternating_counts as alternating_counts

@@ -68,27 +68,30 @@ def stretch(values: npt.NDArray[np.float32], black: float, white: float) -> npt.
 
 
 def class_sums(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.uint8], column: int
 ) -> npt.NDArray[np.float64]:
-    """Sum the probabilities of each class, over the image and inside its mask.
+    """Sum the probabilities of each class on either side of a column: all, and inside its mask.
 
     Args:
         probabilities: (H, W, classes) float32 of any strides.
         labels: (H, W) uint8, below ``classes``.
+        column: first column of the second side, 0 to W.
 
     Returns:
-        (classes, 4) float64: area of the mask in pixels; sum of the class's probability p inside
-        the mask; sum of p over the image; sum of p (1 - p) over the image.
+        (2, classes, 4) float64: area of the mask in pixels; sum of the class's probability p
+        inside the mask; sum of p; sum of p (1 - p).
 
     Raises:
-        ValueError: shapes or dtypes do not match, or a label is out of range.
+        ValueError: shapes or dtypes do not match, or a label or the column is out of range.
     """
     if probabilities.ndim != 3 or probabilities.dtype != np.float32 or labels.dtype != np.uint8:
         raise ValueError(f"class_sums needs (H, W, classes) float32, not {probabilities.shape}")
     if probabilities.shape[:2] != labels.shape or labels.max() >= probabilities.shape[2]:
         raise ValueError(f"labels of {labels.shape} do not fit {probabilities.shape}")
-    sums = np.zeros((probabilities.shape[2], 4), np.float64)
-    _class_sums(probabilities, labels, sums)
+    if not 0 <= column <= labels.shape[1]:
+        raise ValueError(f"class_sums needs a column of {labels.shape}, not {column}")
+    sums = np.zeros((2, probabilities.shape[2], 4), np.float64)
+    _class_sums(probabilities, labels, column, sums)
     return sums
 
 
@@ -101,9 +104,10 @@ def _stretch(values, black, scale, out):
 
 
 @kernel
-def _class_sums(probabilities, labels, sums):
+def _class_sums(probabilities, labels, column, sums):
     """Sums over the image are kept by column, which vectorises; sums inside masks by run."""
     height, width, classes = probabilities.shape
+    edges = (0, column, width)
     total, variance = np.zeros((2, width, classes), np.float64)
     for y in range(height):
         for x in range(width):
@@ -111,19 +115,24 @@ def _class_sums(probabilities, labels, sums):
                 share = np.float64(probabilities[y, x, label])
                 total[x, label] += share
                 variance[x, label] += share * (1 - share)
-        first, current, inside = 0, labels[y, 0], 0.0
-        for x in range(width):
-            if labels[y, x] != current:
-                sums[current, 0] += x - first
-                sums[current, 1] += inside
-                first, current, inside = x, labels[y, x], 0.0
-            inside += probabilities[y, x, current]
-        sums[current, 0] += width - first
-        sums[current, 1] += inside
-    for x in range(width):
-        for label in range(classes):
-            sums[label, 2] += total[x, label]
-            sums[label, 3] += variance[x, label]
+        for side in range(2):
+            first, stop = edges[side], edges[side + 1]
+            if first == stop:
+                continue
+            current, inside = labels[y, first], 0.0
+            for x in range(first, stop):
+                if labels[y, x] != current:
+                    sums[side, current, 0] += x - first
+                    sums[side, current, 1] += inside
+                    first, current, inside = x, labels[y, x], 0.0
+                inside += probabilities[y, x, current]
+            sums[side, current, 0] += stop - first
+            sums[side, current, 1] += inside
+    for side in range(2):
+        for x in range(edges[side], edges[side + 1]):
+            for label in range(classes):
+                sums[side, label, 2] += total[x, label]
+                sums[side, label, 3] += variance[x, label]
 
 
 @kernel

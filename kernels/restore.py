@@ -28,16 +28,32 @@ def upsample_argmax(
     """
     if probabilities.ndim != 3 or 0 in probabilities.shape or min(shape) < 1:
         raise ValueError(f"cannot restore {probabilities.shape} to {tuple(shape)}")
-    if probabilities.dtype != np.float32:
-        raise ValueError(f"probabilities must be float32, not {probabilities.dtype}")
     height, width = probabilities.shape[:2]
     out = np.empty(shape, np.uint8)
-    winners = np.empty((height, width), np.uint8)
-    _argmax(probabilities, winners)
+    winners = most_probable(probabilities)
     _upsample_argmax(
         probabilities, winners, *_nodes(height, shape[0]), *_nodes(width, shape[1]), out
     )
     return out
+
+
+def most_probable(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The most probable label of each node of the grid.
+
+    Args:
+        probabilities: (h, w, classes) float32, or any scores; at most 255 classes.
+
+    Returns:
+        (h, w) uint8; on a tie the lower label.
+
+    Raises:
+        ValueError: the dtype or the number of dimensions is another.
+    """
+    if probabilities.ndim != 3 or probabilities.dtype != np.float32:
+        raise ValueError(f"probabilities must be 3-D float32, not {probabilities.dtype}")
+    winners = np.empty(probabilities.shape[:2], np.uint8)
+    _argmax(probabilities, winners)
+    return winners
 
 
 def upsample_plane(

@@ -154,9 +154,14 @@ class Radiograph:
         """The field of view, or all of the image."""
         return self.field_of_view or Region.whole(self.shape)
 
+    @property
+    def turn(self) -> Orientation:
+        """The orientation; upright where the file does not tell."""
+        return self.orientation or UPRIGHT
+
     def upright(self) -> Radiograph:
         """The radiograph turned upright; its pixels are a copy if it was not."""
-        orientation = self.orientation or UPRIGHT
+        orientation = self.turn
         if orientation.is_upright:
             return self
         spacing, field = self.spacing, self.field_of_view

@@ -18,10 +18,11 @@ from .errors import OutputError
 from .labels import ORGAN_LABELS, RIGHT_LEFT_LABELS
 from .models.model_folder import Model
 from .outputs.mask_set import MaskSet
+from .postprocessing.prediction import GridPrediction
 from .postprocessing.restore import restore_stored
 from .preprocessing.corrections import AS_STATED, Presentation
 from .preprocessing.preprocessor import ModelInput
-from .radiograph import UPRIGHT, Radiograph
+from .radiograph import Radiograph
 
 if TYPE_CHECKING:
     from .kernels import Runs
@@ -44,6 +45,7 @@ class Segmentation:
         model: the weights used, where known.
         runs: the runs of ``labels``, where they are known already.
         presentation: how polarity, orientation and field of view were decided.
+        prediction: ``probabilities`` turned upright, where what derives from them is known.
     """
 
     radiograph: Radiograph
@@ -52,6 +54,7 @@ class Segmentation:
     model: Model | None = None
     runs: Runs | None = field(default=None, repr=False)
     presentation: Presentation = AS_STATED
+    prediction: GridPrediction | None = field(default=None, repr=False)
 
     @classmethod
     def from_probabilities(
@@ -61,16 +64,17 @@ class Segmentation:
         model: Model | None = None,
     ) -> Segmentation:
         """The segmentation that (S, S, 4) float32 probabilities of a model input stand for."""
-        labels, runs = restore_stored(model_input, probabilities)
-        radiograph, inside = model_input.radiograph, model_input.box.crop(probabilities)
-        stored = (radiograph.orientation or UPRIGHT).stored(inside)
-        return cls(radiograph, labels, stored, model, runs, model_input.presentation)
+        prediction = GridPrediction.inside(model_input.box, probabilities)
+        labels, runs = restore_stored(model_input, prediction)
+        radiograph, shown = model_input.radiograph, model_input.presentation
+        stored = radiograph.turn.stored(prediction.probabilities)
+        return cls(radiograph, labels, stored, model, runs, shown, prediction)
 
     @cached_property
     def masks(self) -> MaskSet:
         """The masks as output formats take them."""
-        known = self.labels, self.probabilities, self.model, self.runs, self.presentation
-        return MaskSet(self.radiograph, *known)
+        known = self.model, self.runs, self.presentation, self.prediction
+        return MaskSet(self.radiograph, self.labels, self.probabilities, *known)
 
     @property
     def measurements(self) -> Measurements:

@@ -16,6 +16,7 @@ from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.errors import DatasetError, WeightsError
 from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.models.model_folder import CALIBRATION_FILE, load_model, write_card
+from xray_seg.postprocessing.prediction import GridPrediction
 
 NAMES = [each.name for each in (*ORGANS, *RIGHT_LEFT_LABELS.structures)]
 
@@ -39,7 +40,9 @@ def samples():
         labels = phantom_labels(phantom)
         doubt = random.uniform(0.02, 0.7)
         probabilities = (1 - doubt) * np.eye(4, dtype=np.float32)[labels] + np.float32(doubt / 4)
-        features = extract_features(Radiograph(phantom.radiograph), labels, probabilities)
+        features = extract_features(
+            Radiograph(phantom.radiograph), labels, GridPrediction(probabilities)
+        )
         scores = dict.fromkeys(NAMES, 1 - doubt)
         found.append(Sample(str(seed), "phantoms", WHOLE, features, scores))
     return found

@@ -13,6 +13,7 @@ from xray_seg.analysis.plausibility import (
 from xray_seg.data.cases import read_truth
 from xray_seg.data.phantom import make_phantom
 from xray_seg.labels import CLAVICLES, HEART, LUNGS
+from xray_seg.postprocessing.prediction import GridPrediction
 
 CHEST = """
     ................
@@ -30,7 +31,7 @@ CHEST = """
 
 def named(labels, predicted=None):
     predicted = labels if predicted is None else predicted
-    return implausible(labels, np.eye(4, dtype=np.float32)[predicted])
+    return implausible(labels, GridPrediction(np.eye(4, dtype=np.float32)[predicted]))
 
 
 def test_a_chest_is_plausible():

@@ -28,6 +28,7 @@ from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.labels import ORGANS
 from xray_seg.models.model_folder import load_model, shipped_models
 from xray_seg.postprocessing.laterality import find_sides
+from xray_seg.postprocessing.prediction import GridPrediction
 from xray_seg.preprocessing.corrections import NONE
 
 SIDE = 256
@@ -52,7 +53,7 @@ def quality_of(labels, probabilities=None, calibration=None):
     """Quality of a phantom's radiograph with other masks."""
     if probabilities is None:
         probabilities = np.eye(4, dtype=np.float32)[labels]
-    features = extract_features(Radiograph(radiograph(0)), labels, probabilities)
+    features = extract_features(Radiograph(radiograph(0)), labels, GridPrediction(probabilities))
     calibration = calibration or calibration_of(load_model())
     return quality_from_features(features, calibration, load_anatomy())
 
@@ -188,7 +189,7 @@ def test_one_small_lung_is_asymmetric_and_not_swapped(columns):
 
 def test_weights_without_a_calibration_have_no_predicted_dice(segmenter):
     result = segmenter(Radiograph(radiograph(0)[:, : int(SIDE * 0.75)]))
-    quality = estimate_quality(result.radiograph, result.labels, result.probabilities, None)
+    quality = estimate_quality(result.radiograph, result.labels, result.prediction, None)
     assert quality.predicted_dice == {}
     assert quality.score is None
     assert quality.reason == UNCALIBRATED

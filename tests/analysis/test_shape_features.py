@@ -12,6 +12,7 @@ from xray_seg.analysis.shape_features import SHAPE_FEATURES, shape_features
 from xray_seg.data.phantom import make_phantom, phantom_labels
 from xray_seg.labels import RIGHT_LEFT_LABELS
 from xray_seg.postprocessing.laterality import find_sides, split_sides
+from xray_seg.postprocessing.prediction import GridPrediction
 from xray_seg.radiograph import Radiograph
 
 
@@ -162,7 +163,7 @@ def test_contact_is_with_one_border_as_a_share_of_the_longer_side(place, contact
     features = extract_features(
         Radiograph(np.zeros((60, 80), np.uint8), False),
         labels,
-        np.eye(4, dtype=np.float32)[labels],
+        GridPrediction(np.eye(4, dtype=np.float32)[labels]),
     )
     assert features.border_contact == {"heart": contact / 80, "lungs": 0}
 
@@ -177,7 +178,8 @@ def test_confidence_is_of_the_probabilities_inside_the_mask():
     probabilities[..., 2] = probability
     probabilities[..., 0] = 1 - probability
     radiograph = Radiograph(np.zeros((8, 8), np.uint8), False)
-    dice, inside, spread = extract_features(radiograph, labels, probabilities).confidence["heart"]
+    features = extract_features(radiograph, labels, GridPrediction(probabilities))
+    dice, inside, spread = features.confidence["heart"]
 
     def logit(share):
         return math.log(share / (1 - share))

@@ -115,6 +115,8 @@ def test_the_page_forbids_whatever_is_not_in_it(tmp_path):
         "img-src": "data:",
         "style-src": "'unsafe-inline'",
         "script-src": "'unsafe-inline'",
+        "base-uri": "'none'",  # these two do not fall back to default-src
+        "form-action": "'none'",
     }
     # It holds only for what comes after it (Content Security Policy Level 3, section 3.3).
     names = [tag for tag, _ in tags]

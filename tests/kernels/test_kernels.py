@@ -109,26 +109,31 @@ def test_stretch_refuses():
 @RELAXED
 @given(label_maps(), st.integers(0, 2**32))
 def test_class_sums(labels, seed):
-    given = np.random.default_rng(seed).random((*labels.shape, 5), np.float32)[..., :4]
-    found = class_sums(given, labels)
-    for label in range(4):
-        plane, mine = given[..., label].astype(float), labels == label
-        expected = mine.sum(), plane[mine].sum(), plane.sum(), (plane - plane**2).sum()
-        np.testing.assert_allclose(found[label], expected, rtol=1e-9)
+    random = np.random.default_rng(seed)
+    given = random.random((*labels.shape, 5), np.float32)[..., :4]
+    column = int(random.integers(labels.shape[1] + 1))
+    found = class_sums(given, labels, column)
+    for side, columns in enumerate((np.s_[:, :column], np.s_[:, column:])):
+        for label in range(4):
+            plane, mine = given[columns][..., label].astype(float), labels[columns] == label
+            expected = mine.sum(), plane[mine].sum(), plane.sum(), (plane - plane**2).sum()
+            np.testing.assert_allclose(found[side, label], expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "labels"),
+    ("probabilities", "labels", "column"),
     [
-        (np.zeros((2, 3, 4)), np.zeros((2, 3), np.uint8)),
-        (np.zeros((2, 3, 4), np.float32), np.zeros((3, 2), np.uint8)),
-        (np.zeros((2, 3, 4), np.float32), np.full((2, 3), 4, np.uint8)),
-        (np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), int)),
+        (np.zeros((2, 3, 4)), np.zeros((2, 3), np.uint8), 1),
+        (np.zeros((2, 3, 4), np.float32), np.zeros((3, 2), np.uint8), 1),
+        (np.zeros((2, 3, 4), np.float32), np.full((2, 3), 4, np.uint8), 1),
+        (np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), int), 1),
+        (np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.uint8), 4),
+        (np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.uint8), -1),
     ],
 )
-def test_class_sums_refuse(probabilities, labels):
+def test_class_sums_refuse(probabilities, labels, column):
     with pytest.raises(ValueError, match=r"class_sums needs|do not fit"):
-        class_sums(probabilities, labels)
+        class_sums(probabilities, labels, column)
 
 
 @RELAXED

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.reference import slow_upsample
-from xray_seg.kernels import upsample_argmax, upsample_plane
+from xray_seg.kernels import most_probable, upsample_argmax, upsample_plane
 
 SIDES = st.integers(1, 12)
 TARGETS = st.integers(1, 40)
@@ -36,7 +36,8 @@ def test_upsample_argmax(seed, height, width, classes, rows, columns):
 @given(st.integers(0, 2**32), SIDES, SIDES)
 def test_its_own_size_is_argmax(seed, height, width):
     values = smooth(seed, height, width, 4)
-    np.testing.assert_array_equal(upsample_argmax(values, (height, width)), values.argmax(axis=2))
+    for found in (upsample_argmax(values, (height, width)), most_probable(values)):
+        np.testing.assert_array_equal(found, values.argmax(axis=2))
 
 
 def test_ties_go_to_the_lower_label():
@@ -85,3 +86,9 @@ def test_strided_probabilities():
 def test_refused(values, shape):
     with pytest.raises(ValueError, match=r"restore|float32"):
         upsample_argmax(values, shape)
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2), np.float32), np.zeros((2, 2, 4))])
+def test_most_probable_refuses(values):
+    with pytest.raises(ValueError, match="3-D float32"):
+        most_probable(values)

@@ -15,7 +15,7 @@ from helpers.outputs import save_outputs
 from xray_seg.errors import OutputError, ReadError
 from xray_seg.labels import ORGANS, RIGHT_LEFT_LABELS
 from xray_seg.models.model_folder import load_model
-from xray_seg.outputs import check_kinds, dicom_seg
+from xray_seg.outputs import check_kinds, dicom_seg, dicom_segments
 from xray_seg.postprocessing.laterality import split_sides
 from xray_seg.readers import read
 from xray_seg.segmentation import Segmentation
@@ -138,10 +138,10 @@ def test_the_codes_are_those_of_the_standard():
 
     known = (codes.cid4031.Clavicle, codes.cid4031.Heart, codes.cid7155.Lung)
     for organ, code in zip(ORGANS, known, strict=True):
-        assert dicom_seg._ORGANS[organ] == (code.value, code.scheme_designator, code.meaning)
+        assert dicom_segments._ORGANS[organ] == (code.value, code.scheme_designator, code.meaning)
     sides = {"right": codes.cid244.Right, "left": codes.cid244.Left, "": codes.cid244.Bilateral}
     for side, code in sides.items():
-        assert dicom_seg._SIDES[side] == (code.value, code.scheme_designator, code.meaning)
+        assert dicom_segments._SIDES[side] == (code.value, code.scheme_designator, code.meaning)
 
 
 def test_it_identifies_the_algorithm_and_its_weights(tmp_path):

@@ -1,7 +1,10 @@
 """Label maps, organ masks, probabilities and overlays, read back by other libraries."""
 
+import gc
 import io
 import tempfile
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -22,7 +25,7 @@ from xray_seg.outputs.grey import render_grey
 from xray_seg.outputs.overlay import OVERLAY_OPACITY, render_overlay
 from xray_seg.postprocessing.laterality import split_sides
 from xray_seg.preprocessing.preprocessor import Preprocessor
-from xray_seg.radiograph import Radiograph
+from xray_seg.radiograph import Orientation, Radiograph
 from xray_seg.segmentation import Segmentation
 
 #: Kinds for any radiograph; a DICOM SEG requires a DICOM file (see test_dicom_seg.py).
@@ -266,3 +269,21 @@ def test_a_full_disk_leaves_no_incomplete_file(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"labels/x\.tif.*No space left on device"):
         save_outputs(tmp_path, "x", ["labels"], ".tif", _segmentation())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("turn", [0, 90])
+def test_masks_are_freed_as_soon_as_nobody_holds_them(turn):
+    """A reference cycle would keep the pixels until Python looks for cycles."""
+    result = _segmentation()
+    shown = replace(result.radiograph, orientation=Orientation(turn))
+    masks = replace(result.masks, radiograph=shown)
+    for value in (masks.upright, masks.sides, masks.measurements, masks.quality, masks.grey):
+        assert value is not None
+    seen = weakref.ref(masks)
+    gc.collect()
+    gc.disable()
+    try:
+        del masks, value
+        assert seen() is None
+    finally:
+        gc.enable()

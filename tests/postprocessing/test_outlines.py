@@ -8,7 +8,9 @@ from xray_seg.data.phantom import make_phantom
 from xray_seg.evaluation.metrics import jaccard
 from xray_seg.kernels import upsample_argmax
 from xray_seg.labels import BACKGROUND, CLAVICLES, HEART, LUNGS
-from xray_seg.postprocessing.outlines import RAGGED, heart_raggedness, smooth_heart
+from xray_seg.postprocessing.outlines import RAGGED
+from xray_seg.postprocessing.outlines import smooth_heart as smooth_heart_of
+from xray_seg.postprocessing.prediction import GridPrediction
 from xray_seg.postprocessing.restore import restore
 
 SIZE, LARGE = 128, (512, 512)
@@ -42,9 +44,20 @@ BITE = np.minimum(DISC, -box(61, 66, 60, 100))
 LAKE = np.minimum(DISC, -np.maximum(box(58, 70, 68, 80), box(63, 65, 68, 100)))
 
 
+def smooth_heart(values):
+    return smooth_heart_of(GridPrediction(values))
+
+
+def heart_raggedness(values):
+    return GridPrediction(values).heart_raggedness
+
+
+def restored(values, shape=LARGE):
+    return restore(GridPrediction(values), shape)[0]
+
+
 def heart_of(field, **others):
-    labels, _ = restore(probabilities(heart=field, **others), LARGE)
-    return labels == HEART.label
+    return restored(probabilities(heart=field, **others)) == HEART.label
 
 
 @pytest.mark.parametrize("field", [DISC, ellipse(70, 60, 18, 30), ellipse(64, 64, 60, 40)])
@@ -65,7 +78,7 @@ def test_a_disc_with_a_defect_becomes_a_disc(field):
 def test_a_hook_beside_the_lung_goes_to_the_lung():
     hook = np.maximum(DISC, box(62, 66, 64, 112))
     lung = ellipse(64, 105, 40, 22)
-    labels, _ = restore(probabilities(lungs=lung, heart=hook), LARGE)
+    labels = restored(probabilities(lungs=lung, heart=hook))
     assert (labels[240:272, 400:440] == LUNGS.label).all()
 
 
@@ -80,7 +93,7 @@ def test_other_organs_stay_as_they_are():
     clavicle = ellipse(20, 64, 2.2, 50)
     values = probabilities(lungs=angle, heart=SPIKE - 1e-6, clavicles=clavicle)
     plain = probabilities(lungs=angle, heart=DISC, clavicles=clavicle)
-    found, expected = restore(values, LARGE)[0], restore(plain, LARGE)[0]
+    found, expected = restored(values), restored(plain)
     assert (expected[470:490] == LUNGS.label).any()
     for organ in (LUNGS, CLAVICLES):
         away = X.repeat(4, 0).repeat(4, 1) > 112 if organ is LUNGS else True
@@ -112,7 +125,7 @@ def test_pixels_left_to_the_lungs_connect_no_speck():
 def test_tiny_grids(shape):
     random = np.random.default_rng(1)
     for _ in range(50):
-        labels, _ = restore(random.dirichlet(np.ones(4), shape[:2]).astype(np.float32), (9, 7))
+        labels = restored(random.dirichlet(np.ones(4), shape[:2]).astype(np.float32), (9, 7))
         assert labels.shape == (9, 7)
 
 
@@ -133,7 +146,7 @@ def test_phantoms_with_noise_along_the_outline_become_no_worse():
         for strength in (0, 30, 60):
             values = probabilities(heart=depth + noise * strength)
             before = upsample_argmax(values, LARGE) == HEART.label
-            after = restore(values, LARGE)[0] == HEART.label
+            after = restored(values) == HEART.label
             gains.append(jaccard(after, mask) - jaccard(before, mask))
             if strength == 0:
                 np.testing.assert_array_equal(after, before)

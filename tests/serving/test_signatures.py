@@ -16,6 +16,7 @@ from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.models.network import build_network, weights_of
 from xray_seg.postprocessing.cleanup import clean
 from xray_seg.postprocessing.outlines import smooth_heart
+from xray_seg.postprocessing.prediction import GridPrediction
 from xray_seg.preprocessing.preprocessor import Preprocessor
 from xray_seg.serving.export import PRECISIONS, export
 from xray_seg.serving.outline_graph import smooth_heart_graph
@@ -206,7 +207,7 @@ def test_ragged_hearts_are_smoothed_as_in_the_library():
         grid = np.full((72, 72, 4), 0.25, np.float32)
         grid[12:60] = inside
         found = graph(grid, [12, 0, 48, 72, 96, 144]).numpy()[12:60]
-        expected = smooth_heart(inside)
+        expected = smooth_heart(GridPrediction(inside))
         np.testing.assert_array_equal(found, expected)
         changed += expected is not inside
     assert 5 < changed < 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,13 @@ class LogisticModel:
 
     def __call__(self, inputs: Vector) -> Vector:
         """Predict (m,) Dice in [0, 1] from (m, n) inputs."""
-        standard = (inputs - np.array(self.mean)) / np.array(self.scale)
-        score = np.clip(standard, -CLIP, CLIP) @ np.array(self.coefficients) + self.bias
+        mean, scale, coefficients = self._arrays
+        score = np.clip((inputs - mean) / scale, -CLIP, CLIP) @ coefficients + self.bias
         return 1 / (1 + np.exp(-np.clip(score, -30, 30)))
+
+    @cached_property
+    def _arrays(self) -> tuple[Vector, Vector, Vector]:
+        return np.array(self.mean), np.array(self.scale), np.array(self.coefficients)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..labels import CLASSES, CLAVICLES, HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
-from ..postprocessing.cleanup import components_by_organ
+from ..labels import CLAVICLES, HEART, LUNGS, ORGANS, RIGHT_LEFT_LABELS
 from ..postprocessing.laterality import Sides, find_sides
+from ..postprocessing.prediction import GridPrediction
 from ..preprocessing.polarity import looks_inverted
 from ..preprocessing.preprocessor import Preprocessor
 from ..radiograph import Radiograph
@@ -61,26 +61,26 @@ class QualityFeatures:
 def extract_features(
     radiograph: Radiograph,
     labels: npt.NDArray[np.uint8],
-    probabilities: npt.NDArray[np.float32],
+    prediction: GridPrediction,
 ) -> QualityFeatures:
     """Extract the quality features of one segmentation.
 
     Args:
         radiograph: the segmented radiograph, with its polarity decided.
         labels: (H, W) uint8 label map, at the radiograph's resolution or the grid's.
-        probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
+        prediction: probabilities on the grid.
     """
     from ..kernels import nearest
 
-    height, width = probabilities.shape[:2]
-    small = nearest(labels, (height, width))
+    probabilities = prediction.probabilities
+    small = nearest(labels, probabilities.shape[:2])
     sides = find_sides(small)
     confidence, missing = _confidences(probabilities, small, sides.midline)
     thumbnail, contradicted = _thumbnail(radiograph)
     return QualityFeatures(
         confidence,
         _outlines(sides),
-        _lost(probabilities),
+        {organ.name: _lost(prediction.pieces[organ.name], organ.pieces) for organ in ORGANS},
         shape_features(sides),
         thumbnail,
         {organ.name: _border_contact(labels, organ.label) for organ in (HEART, LUNGS)},
@@ -99,10 +99,7 @@ def _confidences(
     from ..kernels import class_sums
 
     column = min(max(round(midline), 0), labels.shape[1])
-    halves = np.zeros((2, CLASSES, 4))
-    for half, columns in enumerate((np.s_[:, :column], np.s_[:, column:])):
-        if labels[columns].size:
-            halves[half] = class_sums(probabilities[columns], labels[columns])
+    halves = class_sums(probabilities, labels, column)
     total = halves.sum(axis=0)
     found = {organ.name: _confidence(*total[organ.label]) for organ in ORGANS}
     for organ in (CLAVICLES, LUNGS):
@@ -143,19 +140,10 @@ def _outlines(sides: Sides) -> dict[str, Vector]:
     return measured
 
 
-def _lost(probabilities: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Share of each organ's most probable pixels outside its largest pieces."""
-    from ..kernels import find_runs, split_pieces, upsample_argmax
-
-    height, width = probabilities.shape[:2]
-    runs = find_runs(upsample_argmax(probabilities, (height, width)))
-    components = components_by_organ(runs)
-    shares = {}
-    for organ in ORGANS:
-        areas = np.sort(split_pieces(runs, components[organ.name], organ.label)[:, 0])
-        total = areas.sum()
-        shares[organ.name] = float(1 - areas[-organ.pieces :].sum() / total) if total else 1.0
-    return shares
+def _lost(areas: Vector, pieces: int) -> float:
+    """Share of an organ's most probable pixels outside its largest pieces."""
+    total = areas.sum()
+    return float(1 - areas[:pieces].sum() / total) if total else 1.0
 
 
 def _logit(share: float) -> float:

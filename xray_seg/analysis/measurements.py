@@ -7,7 +7,6 @@ organs that are nearer to the X-ray tube.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,13 @@ import numpy.typing as npt
 
 from ..labels import LUNGS, ORGANS, RIGHT_LEFT_LABELS
 from ..postprocessing.laterality import Sides, find_midline, find_sides
+from ..radiograph import Orientation
 from .cardiothoracic import Line, cardiothoracic_lines
 
 if TYPE_CHECKING:
     from ..kernels import Runs
 
 Value = int | float | None
-#: (x, y) of a pixel.
-Point = tuple[int, int]
 
 _MM2_PER_CM2 = 100
 _SPACING_UNKNOWN = "the spacing is not known"
@@ -122,24 +120,30 @@ class Measurements:
         """The line of the thorax's width; its ends may lie in different rows."""
         return self._line("thorax")
 
-    def relocated(self, move: Callable[[Point], Point]) -> Measurements:
-        """The same measurements with other positions, for instance those of the stored image.
+    def stored(self, orientation: Orientation, shape: tuple[int, ...]) -> Measurements:
+        """The same measurements of an upright image with the positions of the stored image.
 
         Args:
-            move: from the (x, y) of a pixel to its new (x, y).
+            orientation: how the stored image was turned upright.
+            shape: (H, W) of the stored image.
         """
+        if orientation.is_upright:
+            return self
         values = dict(self.values)
         for line in ("heart", "thorax"):
             for end in ("right", "left"):
                 x, y = (column_name(line, f"{end}_{axis}_px") for axis in "xy")
                 if values[x] is not None:
-                    values[x], values[y] = move((int(values[x] or 0), int(values[y] or 0)))
+                    point = int(values[x] or 0), int(values[y] or 0)
+                    values[x], values[y] = orientation.stored_point(point, shape)
         for structure in _STRUCTURES:
             names = [column_name(structure.name, corner) for corner in _BOX]
             if values[names[0]] is not None:
                 x0, y0, x1, y1 = (int(values[name] or 0) for name in names)
-                ends = move((x0, y0)), move((x1 - 1, y1 - 1))
-                columns, rows = zip(*ends, strict=True)
+                corners = (x0, y0), (x1 - 1, y1 - 1)
+                columns, rows = zip(
+                    *(orientation.stored_point(each, shape) for each in corners), strict=True
+                )
                 box = min(columns), min(rows), max(columns) + 1, max(rows) + 1
                 values.update(zip(names, box, strict=True))
         return replace(self, values=values)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..labels import CLAVICLES, HEART, LUNGS
-from ..postprocessing.outlines import heart_raggedness
+from ..postprocessing.prediction import GridPrediction
 
 # Texts of warnings; an interface like those in ``quality``.
 RAGGED_HEART = "ragged heart outline"
@@ -33,14 +33,12 @@ SHARE_ABOVE = 0.8
 ASIDE = 1 / 32
 
 
-def implausible(
-    labels: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]
-) -> tuple[str, ...]:
+def implausible(labels: npt.NDArray[np.uint8], prediction: GridPrediction) -> tuple[str, ...]:
     """Name what is anatomically implausible in a segmentation.
 
     Args:
         labels: (h, w) uint8 label map on the part of the grid that the radiograph covers.
-        probabilities: (h, w, classes) float32 on the same part.
+        prediction: probabilities on the same part.
 
     Returns:
         Warnings: the heart was predicted with a ragged outline; it was predicted in pieces; much
@@ -48,22 +46,16 @@ def implausible(
         separately, as where the stomach's bubble or the bowel is taken for lung.
     """
     checks = {
-        RAGGED_HEART: heart_raggedness(probabilities) > RAGGEDNESS_LIMIT,
-        HEART_IN_PIECES: _second_piece(probabilities) > PIECE_LIMIT,
+        RAGGED_HEART: prediction.heart_raggedness > RAGGEDNESS_LIMIT,
+        HEART_IN_PIECES: _second_piece(prediction.pieces[HEART.name]) > PIECE_LIMIT,
         LUNG_BELOW: _below_heart(labels) > BELOW_HEART_LIMIT or _hangs(labels),
     }
     return tuple(text for text, applies in checks.items() if applies)
 
 
-def _second_piece(probabilities: npt.NDArray[np.float32]) -> float:
-    """Area of the heart's second largest component over that of the largest, 0 without one."""
-    from ..kernels import connect, find_runs, upsample_argmax
-
-    labels = upsample_argmax(probabilities, probabilities.shape[:2])
-    runs = find_runs(labels)
-    components = connect(runs, np.arange(256))
-    areas = np.sort(np.bincount(components, runs.lengths * (runs.labels == HEART.label)))
-    return float(areas[-2] / areas[-1]) if len(areas) > 1 and areas[-1] else 0.0
+def _second_piece(areas: npt.NDArray[np.float64]) -> float:
+    """Area of the second largest of an organ's pieces over that of the largest, 0 without one."""
+    return float(areas[1] / areas[0]) if len(areas) > 1 and areas[0] else 0.0
 
 
 def _below_heart(labels: npt.NDArray[np.uint8]) -> float:
@@ -81,10 +73,9 @@ def _hangs(labels: npt.NDArray[np.uint8]) -> bool:
     Parts are the components that remain of lungs and clavicles 3 pixels away from their outline,
     so that a neck of up to 6 pixels separates them. A costophrenic angle is no part: it tapers.
     """
-    from ..kernels import box_sums, connect, find_runs
+    from ..kernels import connect, find_runs
 
-    wide = (labels == LUNGS.label) | (labels == CLAVICLES.label)
-    cores = box_sums(wide.astype(np.int64), 3) == 7**2
+    cores = _eroded((labels == LUNGS.label) | (labels == CLAVICLES.label), 3)
     runs = find_runs(cores.view(np.uint8))
     inside = runs.labels == 1
     components = connect(runs, np.arange(256))[inside]
@@ -103,3 +94,15 @@ def _hangs(labels: npt.NDArray[np.uint8]) -> bool:
         if beside and above > SHARE_ABOVE * area and area >= LARGER * lengths[lower].sum():
             return True
     return False
+
+
+def _eroded(mask: npt.NDArray[np.bool_], distance: int) -> npt.NDArray[np.bool_]:
+    """Morphological erosion of an (h, w) mask by a square of 2 ``distance`` + 1 pixels."""
+    for axis in (0, 1):
+        lines = mask.swapaxes(0, axis)
+        kept = lines.copy(order="K")
+        for shift in range(1, distance + 1):
+            kept[shift:] &= lines[:-shift]
+            kept[:-shift] &= lines[shift:]
+        mask = kept.swapaxes(0, axis)
+    return mask

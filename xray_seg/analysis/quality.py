@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..labels import CLAVICLES, ORGANS, RIGHT_LEFT_LABELS, Organ
+from ..postprocessing.prediction import GridPrediction
 from ..radiograph import Radiograph
 from .anatomy import Anatomy, load_anatomy
 from .calibration import SIDE_MODELS, Calibration
@@ -55,7 +56,7 @@ class Quality:
 def estimate_quality(
     radiograph: Radiograph,
     labels: npt.NDArray[np.uint8],
-    probabilities: npt.NDArray[np.float32],
+    prediction: GridPrediction,
     calibration: Calibration | None,
 ) -> Quality:
     """Estimate the quality of a segmentation.
@@ -63,17 +64,17 @@ def estimate_quality(
     Args:
         radiograph: the segmented radiograph, with its polarity decided.
         labels: (H, W) uint8 label map, at the radiograph's resolution or the grid's.
-        probabilities: (h, w, classes) float32 on the part of the grid that the radiograph covers.
+        prediction: probabilities on the grid.
         calibration: of the weights, as ``calibration_of`` finds it; None for no predicted Dice.
     """
     from ..kernels import nearest
 
-    features = extract_features(radiograph, labels, probabilities)
+    features = extract_features(radiograph, labels, prediction)
     quality = quality_from_features(features, calibration, load_anatomy())
     if {NOT_A_CHEST, ROTATED} & set(quality.warnings):  # then anatomy means nothing
         return quality
-    small = nearest(labels, probabilities.shape[:2])
-    return replace(quality, warnings=(*quality.warnings, *implausible(small, probabilities)))
+    small = nearest(labels, prediction.probabilities.shape[:2])
+    return replace(quality, warnings=(*quality.warnings, *implausible(small, prediction)))
 
 
 def quality_from_features(

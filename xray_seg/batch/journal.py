@@ -107,7 +107,7 @@ class Record:
 
     def to_line(self) -> bytes:
         """The record as a line of the journal."""
-        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}).encode() + b"\n"
+        return json.dumps({"schema_version": SCHEMA_VERSION, **vars(self)}).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Record:

@@ -6,20 +6,19 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .._util.concurrency import available_cores, map_ordered
-from ..analysis.measurements import Measurements, measure
+from ..analysis.measurements import measure
 from ..errors import ReadError, XraySegError
 from ..radiograph import UPRIGHT, Orientation, Radiograph
 from ..readers import read
-from ..readers.label_map import LabelMap, read_labels
-from ..readers.spacing import Spacing
+from ..readers.label_map import read_labels
 from .inputs import Input
 from .results.columns import failed_row, measured_cells
 
@@ -48,11 +47,17 @@ def measure_file(
     """
     found = read_labels(path)
     radiograph = Radiograph(found.labels, None) if image is None else read(image)
-    if radiograph.shape != found.labels.shape:
-        raise ReadError(f"{path}: is {found.labels.shape}, but {image} is {radiograph.shape}")
+    shape = found.labels.shape
+    if radiograph.shape != shape:
+        raise ReadError(f"{path}: is {shape}, but {image} is {radiograph.shape}")
     used = (spacing, spacing) if spacing else found.spacing or radiograph.spacing
-    pixels = None if image is None else radiograph.pixels
-    measurements = _measure_upright(found, pixels, used, orientation)
+    upright = replace(radiograph, spacing=used, orientation=orientation).upright()
+    measurements = measure(
+        np.ascontiguousarray(orientation.upright(found.labels)),
+        spacing=upright.spacing,
+        pixels=None if image is None else upright.pixels,
+        sided=found.sided,
+    ).stored(orientation, shape)
     row_mm, column_mm = used or (None, None)
     return {
         "input": str(path),
@@ -68,24 +73,6 @@ def measure_file(
         "rotation_deg": orientation.rotation_deg,
         "mirrored": orientation.mirrored,
     } | measured_cells(measurements)
-
-
-def _measure_upright(
-    found: LabelMap,
-    pixels: npt.NDArray[Any] | None,
-    spacing: Spacing | None,
-    orientation: Orientation,
-) -> Measurements:
-    """Measure a label map turned upright; positions are those of the stored one."""
-    if orientation.is_upright:
-        return measure(found.labels, spacing=spacing, pixels=pixels, sided=found.sided)
-    if spacing and orientation.swaps_sides:
-        spacing = spacing[1], spacing[0]
-    labels = np.ascontiguousarray(orientation.upright(found.labels))
-    if pixels is not None:
-        pixels = np.ascontiguousarray(orientation.upright(pixels))
-    turned = measure(labels, spacing=spacing, pixels=pixels, sided=found.sided)
-    return turned.relocated(lambda point: orientation.stored_point(point, found.labels.shape))
 
 
 @lru_cache(maxsize=8)

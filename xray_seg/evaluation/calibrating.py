@@ -17,6 +17,7 @@ from ..errors import DatasetError
 from ..labels import ORGANS, RIGHT_LEFT_LABELS
 from ..models.model_folder import trained_names
 from ..postprocessing.laterality import split_sides
+from ..postprocessing.prediction import GridPrediction
 from ..preprocessing.letterbox import shape_within
 from ..preprocessing.normalisation import normalise
 from ..radiograph import Radiograph
@@ -135,5 +136,7 @@ def _segment(
     segmenter: Segmenter, image: npt.NDArray[np.float32]
 ) -> tuple[Labels, QualityFeatures]:
     result = segmenter(Radiograph(np.ascontiguousarray(image, np.float32)))
-    features = extract_features(result.radiograph, result.labels, result.probabilities)
+    features = extract_features(
+        result.radiograph, result.labels, GridPrediction(result.probabilities)
+    )
     return result.labels, features

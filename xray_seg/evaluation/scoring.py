@@ -11,9 +11,9 @@ import numpy.typing as npt
 from ..data.cases import Case, read_truth
 from ..labels import CLASSES, ORGANS
 from ..models.losses import soft_dice_cross_entropy
+from ..postprocessing.prediction import GridPrediction
 from ..postprocessing.restore import restore_stored
 from ..preprocessing.preprocessor import ModelInput, Preprocessor
-from ..radiograph import UPRIGHT
 from ..readers import read
 from ..second_look import Prediction, look_again
 from ..segmenter import Segmenter
@@ -88,7 +88,8 @@ def evaluate(
 def _score(case: Case, prediction: Prediction, spacing: float | None) -> CaseScores:
     truth = read_truth(case)
     model_input, probabilities = prediction.model_input, prediction.probabilities
-    labels, _ = restore_stored(model_input, probabilities, (truth.shape[0], truth.shape[1]))
+    on_grid = GridPrediction.inside(model_input.box, probabilities)
+    labels, _ = restore_stored(model_input, on_grid, (truth.shape[0], truth.shape[1]))
     mask_spacing = _mask_spacing(model_input, truth.shape, spacing)
     return CaseScores(
         case.name,
@@ -137,6 +138,6 @@ def _loss(
 
     box, radiograph = model_input.box, model_input.radiograph
     shown = radiograph.region.scaled(radiograph.shape, truth.shape).crop(truth)
-    upright = np.ascontiguousarray((radiograph.orientation or UPRIGHT).upright(shown))
+    upright = np.ascontiguousarray(radiograph.turn.upright(shown))
     target = area_fractions(upright, (box.height, box.width), CLASSES)
     return float(soft_dice_cross_entropy(target[None], box.crop(probabilities)[None], np))

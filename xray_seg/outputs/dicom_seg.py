@@ -24,26 +24,15 @@ import numpy as np
 from .._util.warnings import warnings_ignored
 from .._version import __version__
 from ..errors import OutputError
-from ..labels import CLAVICLES, HEART, LUNGS, ORGAN_LABELS, LabelScheme, Structure
+from ..labels import ORGAN_LABELS, LabelScheme
+from .dicom_segments import describe_segment
 from .encoder import NotEncodable, OutputFile
 from .mask_set import MaskSet
 
 if TYPE_CHECKING:
-    from highdicom.seg import Segmentation, SegmentDescription
+    from highdicom.seg import Segmentation
     from pydicom import Dataset
 
-#: SNOMED CT codes: the organs' from PS3.16 CID 4031 and CID 7155, the sides' from CID 244.
-_ANATOMY = ("91723000", "SCT", "Anatomical Structure")
-_ORGANS = {
-    CLAVICLES: ("51299004", "SCT", "Clavicle"),
-    HEART: ("80891009", "SCT", "Heart"),
-    LUNGS: ("39607008", "SCT", "Lung"),
-}
-_SIDES = {
-    "right": ("24028007", "SCT", "Right"),
-    "left": ("7771000", "SCT", "Left"),
-    "": ("51440002", "SCT", "Bilateral"),
-}
 _REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 #: Type 2 in the Patient and General Study modules: required, but they may be empty.
 _MAY_BE_EMPTY = (
@@ -153,7 +142,7 @@ def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Pa
 
     model, labels = masks.model, masks.label_map(scheme)
     descriptions = [
-        _describe(number, each, masks) for number, each in enumerate(scheme.structures, 1)
+        describe_segment(number, each, masks) for number, each in enumerate(scheme.structures, 1)
     ]
     planes = np.stack([labels == each.label for each in scheme.structures], axis=-1)
     date, time = _date_and_time(header, path)
@@ -186,48 +175,6 @@ def _segmentation(header: Dataset, masks: MaskSet, scheme: LabelScheme, path: Pa
     _refer_to(header, seg)
     _make_deterministic(seg, uid("dimensions"))
     return seg
-
-
-def _algorithm_facts(structure: Structure, masks: MaskSet) -> dict[str, str]:
-    """Parameters of the algorithm: the weights, how the image was shown, the predicted Dice."""
-    facts = {}
-    if masks.model:
-        facts["weights"] = f"{masks.model.name} sha256 {masks.model.sha256}"
-    if masks.presentation.notes:
-        facts["presentation"] = "; ".join(masks.presentation.notes)
-    predicted = masks.quality.predicted_dice.get(structure.organ.name)
-    if predicted is not None:
-        facts["predicted Dice"] = f"{predicted:.2f}"
-    return facts
-
-
-def _describe(number: int, structure: Structure, masks: MaskSet) -> SegmentDescription:
-    from highdicom import AlgorithmIdentificationSequence
-    from highdicom.color import CIELabColor
-    from highdicom.seg import SegmentDescription
-    from highdicom.sr import CodedConcept
-    from pydicom.sr.codedict import codes
-
-    algorithm = AlgorithmIdentificationSequence(
-        name="xray-seg",
-        version=__version__,
-        family=codes.cid7162.ArtificialIntelligence,
-        parameters=_algorithm_facts(structure, masks) or None,
-    )
-    description = SegmentDescription(
-        number,
-        structure.name,
-        CodedConcept(*_ANATOMY),
-        CodedConcept(*_ORGANS[structure.organ]),
-        "AUTOMATIC",
-        algorithm,
-        display_color=CIELabColor.from_rgb(*structure.organ.colour),
-    )
-    if structure.organ.pieces > 1:
-        side = CodedConcept(*_SIDES[structure.side])
-        property_type = description.SegmentedPropertyTypeCodeSequence[0]
-        property_type.SegmentedPropertyTypeModifierCodeSequence = [side]
-    return description
 
 
 def _source_image(header: Dataset) -> Dataset:

@@ -22,8 +22,9 @@ from ..postprocessing.laterality import (
     split_sides,
     with_stated_side,
 )
+from ..postprocessing.prediction import GridPrediction
 from ..preprocessing.corrections import AS_STATED, Presentation
-from ..radiograph import UPRIGHT, Radiograph
+from ..radiograph import Radiograph
 from .grey import OVERLAY_SIDE, render_grey
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class MaskSet:
         model: the model that predicted the masks, if known.
         known_runs: the runs of ``labels``, if they were computed before.
         presentation: how polarity, orientation and field of view were decided.
+        known_prediction: ``probabilities`` turned upright, if something was derived from them
+            before.
     """
 
     radiograph: Radiograph
@@ -53,18 +56,22 @@ class MaskSet:
     model: Model | None = None
     known_runs: Runs | None = field(default=None, repr=False)
     presentation: Presentation = AS_STATED
+    known_prediction: GridPrediction | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle only the fields; derived values are computed again after unpickling."""
         names = ("radiograph", "labels", "probabilities", "model", "known_runs", "presentation")
         return {name: self.__dict__[name] for name in names}
 
-    @cached_property
+    @property
     def upright(self) -> MaskSet:
         """The same masks of the radiograph turned upright; this object if it is stored so."""
-        orientation = self.radiograph.orientation or UPRIGHT
-        if orientation.is_upright:
-            return self
+        # Not kept where it is this object: in a reference cycle, pixels would be freed late.
+        return self if self.radiograph.turn.is_upright else self._turned
+
+    @cached_property
+    def _turned(self) -> MaskSet:
+        orientation = self.radiograph.turn
         labels, probabilities = (
             np.ascontiguousarray(orientation.upright(each))
             for each in (self.labels, self.probabilities)
@@ -90,10 +97,7 @@ class MaskSet:
         """
         radiograph = self.upright.radiograph
         found = measure_sides(self.sides, spacing=radiograph.spacing, pixels=radiograph.pixels)
-        if self.upright is self:
-            return found
-        orientation = self.radiograph.orientation or UPRIGHT
-        return found.relocated(lambda point: orientation.stored_point(point, self.labels.shape))
+        return found.stored(self.radiograph.turn, self.labels.shape)
 
     @cached_property
     def quality(self) -> Quality:
@@ -103,7 +107,8 @@ class MaskSet:
         if shown.field_of_view:  # positions and borders are those of the field of view
             shown = replace(shown, pixels=region.crop(shown.pixels), field_of_view=None)
         labels, calibration = region.crop(masks.labels), calibration_of(self.model)
-        return estimate_quality(shown, labels, masks.probabilities, calibration)
+        prediction = self.known_prediction or GridPrediction(masks.probabilities)
+        return estimate_quality(shown, labels, prediction, calibration)
 
     @cached_property
     def grey(self) -> npt.NDArray[np.uint8]:
@@ -114,8 +119,8 @@ class MaskSet:
     def _right_left_labels(self) -> npt.NDArray[np.uint8]:
         if self.upright is self:
             return split_sides(self.labels, self.sides)
-        orientation = self.radiograph.orientation or UPRIGHT
-        return np.ascontiguousarray(orientation.stored(self.upright.label_map(RIGHT_LEFT_LABELS)))
+        upright = self.upright.label_map(RIGHT_LEFT_LABELS)
+        return np.ascontiguousarray(self.radiograph.turn.stored(upright))
 
     def label_map(self, scheme: LabelScheme) -> npt.NDArray[np.uint8]:
         """Return the (H, W) uint8 label map in a label scheme, as the image is stored."""
@@ -144,8 +149,7 @@ class MaskSet:
         from ..kernels import paint_runs
 
         if self.upright is not self:
-            orientation = self.radiograph.orientation or UPRIGHT
-            return np.ascontiguousarray(orientation.stored(self.upright._covered))
+            return np.ascontiguousarray(self.radiograph.turn.stored(self.upright._covered))
         labels = np.zeros(self.labels.shape, np.uint8)
         for side, runs in self.sides.covered.items():
             lung = RIGHT_LEFT_LABELS.find(LUNGS, side).label

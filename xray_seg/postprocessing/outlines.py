@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from ..labels import BACKGROUND, CLASSES, HEART
 from .cleanup import clean
+
+if TYPE_CHECKING:
+    from ..kernels import Runs
+    from .prediction import GridPrediction
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,8 +37,8 @@ CERTAIN = 1 / 3
 STEPS = 127
 
 
-def smooth_heart(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Smooth the heart of (h, w, 4) float32 probabilities if its outline is ragged.
+def smooth_heart(prediction: GridPrediction) -> npt.NDArray[np.float32]:
+    """Smooth the heart of a prediction if its outline is ragged.
 
     The heart is the largest component of pixels where it is the most probable label, without
     holes. Narrow bites are filled and narrow spikes removed. Then the margin by which heart is
@@ -40,21 +46,19 @@ def smooth_heart(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float
     longer ragged. The outlines of other organs stay.
 
     Returns:
-        Probabilities as they are if the heart is not ragged or there is none. Otherwise a copy
-        with other scores in the heart's plane: above those of all other labels inside the
-        smoothed outline, below outside.
+        (h, w, 4) float32: the probabilities as they are if the heart is not ragged or there is
+        none. Otherwise a copy with other scores in the heart's plane: above those of all other
+        labels inside the smoothed outline, below outside.
     """
     from ..kernels import margins
 
+    probabilities = prediction.probabilities
+    if prediction.heart_raggedness <= RAGGED:
+        return probabilities
     rivals, field = margins(probabilities, HEART.label, CERTAIN, STEPS)
     heart, area = _largest(field)
-    if not area:
-        return probabilities
     box = _box_around(heart, round(SURROUNDINGS * float(np.sqrt(area))))
-    field = _limited(field[box], heart[box])
-    if _raggedness(field) <= RAGGED:
-        return probabilities
-    smoothed = _smooth_until_plain(field, area)
+    smoothed = _smooth_until_plain(_limited(field[box], heart[box]), area)
     if smoothed is None:
         return probabilities
     scores = _without_specks(probabilities)
@@ -63,20 +67,29 @@ def smooth_heart(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float
     return scores
 
 
-def heart_raggedness(probabilities: npt.NDArray[np.float32]) -> float:
+def heart_raggedness(probabilities: npt.NDArray[np.float32], runs: Runs) -> float:
     """Outline of the heart in (h, w, 4) float32 probabilities, over that of its convex hull.
 
     The heart is the largest component of pixels where it is the most probable label, without
     holes. The ratio is 1 for a convex heart and for none.
+
+    Args:
+        probabilities: (h, w, 4) float32.
+        runs: of the most probable labels.
     """
     from ..kernels import margins
 
-    _, field = margins(probabilities, HEART.label, CERTAIN, STEPS)
-    heart, area = _largest(field)
-    if not area:
+    chosen = runs.labels == HEART.label
+    if not chosen.any():
         return 1.0
-    box = _box_around(heart, 1)
-    return _raggedness(_limited(field[box], heart[box]))
+    rows, starts, stops = (each[chosen] for each in (runs.rows, runs.starts, runs.stops))
+    # One pixel around all hearts: what is outside influences neither holes nor the outline.
+    box = probabilities[
+        max(0, rows[0] - 1) : rows[-1] + 2, max(0, starts.min() - 1) : stops.max() + 1
+    ]
+    _, field = margins(np.ascontiguousarray(box), HEART.label, CERTAIN, STEPS)
+    heart, area = _largest(field)
+    return _raggedness(_limited(field, heart)) if area else 1.0
 
 
 def _raggedness(field: Ints) -> float:

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from ..labels import BACKGROUND
 from ..preprocessing.preprocessor import ModelInput
-from ..radiograph import UPRIGHT
 from .cleanup import clean
 from .outlines import smooth_heart
+from .prediction import GridPrediction
 
 if TYPE_CHECKING:
     from ..kernels import Runs
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 Labels = npt.NDArray[np.uint8]
 
 
-def restore(probabilities: npt.NDArray[np.float32], shape: tuple[int, int]) -> tuple[Labels, Runs]:
+def restore(prediction: GridPrediction, shape: tuple[int, int]) -> tuple[Labels, Runs]:
     """Smooth a ragged heart, enlarge bilinearly, take the most probable class, and clean the map.
 
     Args:
-        probabilities: (h, w, 4) float32 on the part of the grid that the radiograph covers,
-            upright.
+        prediction: probabilities on the grid.
         shape: (H, W) of the label map.
 
     Returns:
@@ -32,20 +31,20 @@ def restore(probabilities: npt.NDArray[np.float32], shape: tuple[int, int]) -> t
     """
     from ..kernels import upsample_argmax
 
-    labels = upsample_argmax(smooth_heart(probabilities), shape)
+    labels = upsample_argmax(smooth_heart(prediction), shape)
     return labels, clean(labels)
 
 
 def restore_stored(
     model_input: ModelInput,
-    probabilities: npt.NDArray[np.float32],
+    prediction: GridPrediction,
     shape: tuple[int, int] | None = None,
 ) -> tuple[Labels, Runs]:
     """Restore the label map of a radiograph in the geometry of its stored image.
 
     Args:
         model_input: the radiograph on the grid.
-        probabilities: (S, S, 4) float32 on that grid.
+        prediction: probabilities on that grid, inside its box.
         shape: (H, W) of the label map; None for that of the stored image.
 
     Returns:
@@ -54,13 +53,13 @@ def restore_stored(
     from ..kernels import find_runs
 
     radiograph = model_input.radiograph
-    orientation = radiograph.orientation or UPRIGHT
+    orientation = radiograph.turn
     whole = shape or radiograph.shape
     region = radiograph.region.scaled(radiograph.shape, whole)
     height, width = region.height, region.width
     if orientation.swaps_sides:
         height, width = width, height
-    upright, runs = restore(model_input.box.crop(probabilities), (height, width))
+    upright, runs = restore(prediction, (height, width))
     if orientation.is_upright and (height, width) == whole:
         return upright, runs
     labels = np.full(whole, BACKGROUND, np.uint8)

@@ -84,11 +84,10 @@ class ModelInput:
         if reading.turn_deg:
             grid = np.ascontiguousarray(np.rot90(grid, -reading.turn_deg // 90))
             box = box.turned(reading.turn_deg, len(grid))
-        orientation = self.radiograph.orientation or UPRIGHT
         radiograph = replace(
             self.radiograph,
             inverted=bool(self.radiograph.inverted) != reading.swap_polarity,
-            orientation=orientation.turned(reading.turn_deg),
+            orientation=self.radiograph.turn.turned(reading.turn_deg),
             field_of_view=field,
         )
         return ModelInput(radiograph, grid, box, self.presentation.after(reading))

@@ -9,7 +9,7 @@ from ...analysis.measurements import MEASURES, Measurements
 from ...analysis.quality import Quality
 from ...labels import ORGANS
 from ...preprocessing.corrections import SECOND_LOOK, Presentation
-from ...radiograph import UPRIGHT, Radiograph
+from ...radiograph import Radiograph
 from ...segmentation import Segmentation
 
 #: Columns of the estimated quality.
@@ -87,7 +87,7 @@ def done_row(
 
 def presentation_cells(radiograph: Radiograph, shown: Presentation) -> Row:
     """Make the cells of how the stored image is shown."""
-    orientation, field = radiograph.orientation or UPRIGHT, radiograph.field_of_view
+    orientation, field = radiograph.turn, radiograph.field_of_view
     corners = (
         (field.left, field.top, field.left + field.width, field.top + field.height) if field else ()
     )
