@@ -17,7 +17,6 @@ def cpu(monkeypatch):
     precision._is_bfloat16_faster.cache_clear()
     monkeypatch.setattr(precision, "gpu_count", lambda: 0)
     monkeypatch.setattr(precision, "cpu_has_bfloat16", lambda: True)
-    return
 
 
 @pytest.mark.parametrize(
