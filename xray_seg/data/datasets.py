@@ -14,6 +14,7 @@
     polarity = "normal"               # bones bright; "inverted", or "auto" (default)
     repeat = 0.5                      # an epoch uses half of the cases
     validation = 0.2                  # share held out for validation
+    source = "Clinic X, CC BY 4.0"    # origin and terms, for the model card
 
 Relative paths start at a root folder that the caller gives.
 """
@@ -44,6 +45,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "repeat": (int, float),
     "validation": (int, float),
     "test": (int, float),
+    "source": (str,),
 }
 _REQUIRED = ("name", "images")
 #: Values of ``polarity``: whether high values are dark.
@@ -64,6 +66,7 @@ class Dataset:
         repeat: how often an epoch of training uses each case; 0.5 for half of the cases.
         validation_share: share of the cases held out for validation.
         test_share: share of the cases held out for testing.
+        source: origin and terms of use, for the model card.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Dataset:
     repeat: float = 1.0
     validation_share: float = VALIDATION_SHARE
     test_share: float = 0.0
+    source: str = ""
 
     def find_cases(self) -> list[Case]:
         """Find the cases of the data set.
@@ -185,6 +189,7 @@ def _dataset(table: Mapping[str, Any], root: Path) -> Dataset:
         repeat=float(table.get("repeat", 1)),
         validation_share=float(shares[0]) if "masks" in table else 0.0,
         test_share=float(shares[1]),
+        source=table.get("source", ""),
     )
 
 

@@ -26,6 +26,8 @@ from ..labels import BACKGROUND, ORGANS
 CARD_FILE = "card.json"
 SAVED_MODEL_FOLDER = "saved_model"
 CALIBRATION_FILE = "calibration.json"
+#: Files for people, which decide no result: the model card, and the plan of its training.
+MODEL_CARD_FILE, PLAN_FILE = "README.md", "training.toml"
 LITERT_FILE = "dynamic_int8.tflite"
 
 #: Attribute of the SavedModel's root module that holds the network's variables, as a list.
@@ -73,7 +75,7 @@ class Model:
 
     @property
     def sha256(self) -> str:
-        """Digest of all files of the model except the card and the calibration."""
+        """Digest of all files of the model that decide its probabilities."""
         listing = json.dumps(self.card["files"], sort_keys=True)
         return hashlib.sha256(listing.encode()).hexdigest()
 
@@ -191,8 +193,9 @@ def _labels() -> dict[str, int]:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of a model folder except card and calibration, by relative path."""
-    left_out = {folder / CARD_FILE, folder / CALIBRATION_FILE}
+    """SHA-256 of the files of a model folder that decide its probabilities, by relative path."""
+    others = (CARD_FILE, CALIBRATION_FILE, MODEL_CARD_FILE, PLAN_FILE)
+    left_out = {folder / name for name in others}
     return {
         path.relative_to(folder).as_posix(): file_sha256(path)
         for path in sorted(folder.rglob("*"))

@@ -16,6 +16,7 @@ from ..segmenter import Segmenter
 from ..serving.export import export
 from .checkpoints import load_weights
 from .config import TrainingConfig
+from .model_card import write_model_card
 from .report import write_report
 from .run_record import EpochRow, read_history, read_record
 
@@ -100,6 +101,7 @@ def score_model(
     shown = {key: value for key, value in metrics.items() if key not in left_out}
     engine = {"engine": segmenter.engine.name, "precision": segmenter.engine.precision}
     write_card(folder, {**segmenter.model.card, "validation": {**shown, **engine}})
+    write_model_card(folder)
     return metrics
 
 
