@@ -8,6 +8,7 @@ from typing import Any
 from ..data.cases import Case
 from ..data.datasets import Dataset
 from ..errors import DatasetError
+from ..models.model_folder import PARTS
 
 
 def find_scored_cases(datasets: Sequence[Dataset]) -> list[Case]:
@@ -42,25 +43,19 @@ def select_part(
         datasets: the data sets.
         cases: their cases, see ``find_scored_cases``.
         part: ``validation`` or ``test``.
-        card: model card, of which ``split`` lists names; empty without weights.
+        card: model card, of which ``split`` holds names and seed; empty without weights.
         by_shares: whether a data set of which the card lists no case is divided by its own shares,
-            with the seed of the card.
+            with the seed of the card, or 0.
 
     Raises:
         DatasetError: a data set cannot be divided.
     """
     split = card.get("split", {})
-    listed = {name for names in split.values() for name in names}
+    seed = split.get("seed", 0)
+    listed = {name for each in PARTS for name in split.get(each, ())}
     chosen = set(split.get(part, ()))
     for dataset in datasets:
         own = {case.name for case in cases if case.dataset == dataset.name}
         if by_shares and own and listed.isdisjoint(own):
-            chosen |= {case.name for case in getattr(dataset.split(seed=_seed(card)), part)}
+            chosen |= {case.name for case in getattr(dataset.split(seed=seed), part)}
     return [case for case in cases if case.name in chosen]
-
-
-def _seed(card: Mapping[str, Any]) -> int:
-    """The seed of the training run of a model card, 0 where it names none."""
-    recipe = card.get("recipe")
-    seed = recipe.get("seed") if isinstance(recipe, dict) else None
-    return seed if isinstance(seed, int) else 0
