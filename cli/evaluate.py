@@ -78,6 +78,7 @@ def command(
     from ..evaluation.summary import summarise
     from ..models.model_folder import trained_names
     from ..segmenter import Segmenter
+    from . import console
     from .metrics import show
 
     if predictions:
@@ -93,6 +94,10 @@ def command(
     segmenter = source if isinstance(source, Segmenter) else None
     if part != "all":
         cases = _part(datasets, cases, part, segmenter, options)
+    for dataset in datasets:
+        if not any(case.dataset == dataset.name for case in cases):
+            why = "has no masks" if dataset.masks is None else f"has no {part} case"
+            console.line(f"{dataset.name}: {why}; it is not scored")
     patients = read_clinical(clinical) if clinical else None
     scores, missing = _score(source, cases, spacing)
     trained_on = trained_names(segmenter.model) if segmenter else None
