@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import case_options, engine_options
+from .options import annotation, case_options, engine_options
 
 
 @click.command()
@@ -21,6 +21,9 @@ from .options import case_options, engine_options
 def command(
     images: Path,
     masks: Path,
+    organs: tuple[str, ...] | None,
+    lungs_include: tuple[str, ...] | None,
+    label_maps: bool,
     out: Path | None,
     weights: str | None,
     engine: str,
@@ -30,8 +33,8 @@ def command(
     """Calibrate predicted Dice for weights of your own.
 
     Radiographs that the network was not trained on are best; 8 are the fewest, 50 or more are
-    better. Each is segmented as it is and degraded in several ways. The model folder gets
-    calibration.json, which names the weights that it belongs to.
+    better. Each is segmented as it is and degraded in several ways. Some masks must show each
+    organ. The model folder gets calibration.json, which names the weights that it belongs to.
     """
     from ..analysis.calibration import save_calibration
     from ..data.cases import find_cases
@@ -42,7 +45,8 @@ def command(
     from ..segmenter import Segmenter
     from . import console
 
-    cases = find_cases(images, masks)
+    shown = annotation(organs, lungs_include)
+    cases = find_cases(images, masks, annotation=shown, label_maps=label_maps)
     # Degraded copies are meant to stay as they are, inverted or turned.
     segmenter = Segmenter(
         weights, engine=engine, precision=precision, device=device, corrections=NONE

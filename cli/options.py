@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ..data.annotation import FULL, Annotation
 from ..models.model_folder import DEFAULT_WEIGHTS, WEIGHTS_VARIABLE
 from ..outputs import KINDS
 from ..readers.spacing import HIGHEST_MM, LOWEST_MM
@@ -60,6 +62,27 @@ def kinds(value: str) -> tuple[str, ...]:
     return words
 
 
+def organs(value: str) -> tuple[str, ...]:
+    """Parse a list of organs: ``lungs,heart`` is (``lungs``, ``heart``)."""
+    words = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+    if not words or any(word not in FULL.organs for word in words):
+        names = ", ".join(FULL.organs)
+        raise click.BadParameter(f"{value!r}: choose from {names}, with commas between")
+    return words
+
+
+def annotation(shown: tuple[str, ...] | None, lungs_include: tuple[str, ...] | None) -> Annotation:
+    """What masks show, by the values of ``--organs`` and ``--lungs-include``, None where not given.
+
+    Raises:
+        BadParameter: lungs include themselves.
+    """
+    try:
+        return Annotation(shown or FULL.organs, lungs_include or ())
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--lungs-include") from error
+
+
 def listed(inputs: Iterable[str]) -> list[str]:
     """Replace each ``-`` in a list of inputs by the lines of standard input."""
     names: list[str] = []
@@ -85,20 +108,76 @@ def _input_lines() -> list[str]:
 
 
 def case_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--images`` and ``--masks``, the radiographs with reference masks, to a command."""
-    masks = click.option(
-        "--masks",
-        type=click.Path(path_type=Path),
-        required=True,
-        help="Folder of reference masks in the layout of the SCR database.",
-    )
-    images = click.option(
-        "--images", type=click.Path(path_type=Path), required=True, help="Folder of radiographs."
-    )
-    return images(masks(command))
+    """Add options for a folder of radiographs with reference masks to a command.
+
+    These are ``--images`` and ``--masks``, both required, and what the masks show: ``--organs``,
+    ``--lungs-include`` and ``--label-maps``.
+    """
+    return _add_case_options(command, required=True)
 
 
-def engine_options(command: Callable[..., None]) -> Callable[..., None]:
+def optional_case_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``case_options``, none of them required, to a command."""
+    return _add_case_options(command, required=False)
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``optional_case_options``, and a list of data sets in their place."""
+    for option in (
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path),
+            metavar="ROOT",
+            help="Folder where the relative paths of --data-sets start.  [default: that of FILE]",
+        ),
+        click.option(
+            "--data-sets",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="TOML file that lists data sets, instead of --images and --masks.",
+        ),
+    ):
+        command = option(command)
+    return optional_case_options(command)
+
+
+def _add_case_options(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--label-maps", is_flag=True, help="The masks are label maps, as TIFF or PNG."
+        ),
+        click.option(
+            "--lungs-include",
+            type=organs,
+            metavar="ORGANS",
+            help="Organs without masks whose area within the lung field belongs to the lung masks, "
+            "such as clavicles,heart.",
+        ),
+        click.option(
+            "--organs",
+            type=organs,
+            metavar="ORGANS",
+            help="Organs that the masks show, such as lungs,heart.  [default: all]",
+        ),
+        click.option(
+            "--masks",
+            type=click.Path(path_type=Path),
+            required=required,
+            help="Folder of reference masks: in the layout of the SCR database, of one organ (see "
+            "--organs), or of label maps (see --label-maps).",
+        ),
+        click.option(
+            "--images",
+            type=click.Path(path_type=Path),
+            required=required,
+            help="Folder of radiographs.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--weights``, ``--engine``, ``--precision`` and ``--device`` to a command."""
     from ..models.engines import ENGINES, PRECISIONS
 

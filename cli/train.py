@@ -17,7 +17,7 @@ from ..training.config import PHANTOM_POOL, TRAINING_CONFIGS
 from ..training.run_record import RECORD_FILE
 from . import console
 from .console import Bar
-from .options import pixel_spacing, positive, shard
+from .options import annotation, optional_case_options, pixel_spacing, positive, shard
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
@@ -42,12 +42,7 @@ def _read_fold(
 
 
 @click.command()
-@click.option("--images", type=click.Path(path_type=Path), help="Folder of radiographs.")
-@click.option(
-    "--masks",
-    type=click.Path(path_type=Path),
-    help="Folder of reference masks in the layout of the SCR database.",
-)
+@optional_case_options
 @click.option(
     "--config",
     "plan_file",
@@ -167,6 +162,9 @@ def _read_fold(
 def command(
     images: Path | None,
     masks: Path | None,
+    organs: tuple[str, ...] | None,
+    lungs_include: tuple[str, ...] | None,
+    label_maps: bool,
     plan_file: Path | None,
     data: Path | None,
     out: Path,
@@ -208,6 +206,8 @@ def command(
             images,
             masks,
             out,
+            annotation=annotation(organs, lungs_include),
+            label_maps=label_maps,
             config=config,
             name=name,
             fold=fold,

@@ -14,7 +14,7 @@ from xray_seg.serving.export import export
 from xray_seg.training.build import build_model
 
 ORGANS = ["clavicles", "heart", "lungs"]
-SCORES = ["dice", "jaccard", "assd_mm", "hd95_mm"]
+SCORES = ["dice", "jaccard", "assd_mm", "hd95_mm", "assd_px", "hd95_px"]
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +91,14 @@ def test_scores_of_a_case_agree_with_each_other_and_scale_with_the_spacing(sampl
                 assert other["hd95_mm"] == pytest.approx(one["hd95_mm"] / 2)
 
 
-def test_distances_are_unknown_without_a_spacing(sample, xrayseg):
+def test_distances_are_in_pixels_without_a_spacing(sample, xrayseg):
     status, out, _ = xrayseg("evaluate", *_data(sample), "--out", "scores")
     assert status == 0
     organs = json.loads(Path("scores/metrics.json").read_text())["organs"]
     assert {organs[organ]["assd_mm"]["mean"] for organ in ORGANS} == {None}
-    assert "unknown" in out
+    assert organs["lungs"]["assd_px"]["mean"] > 0
+    assert "ASSD, px" in out
+    assert "--spacing" in out
 
 
 def test_a_part_without_any_case_is_an_error(sample, xrayseg):

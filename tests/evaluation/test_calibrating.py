@@ -10,6 +10,8 @@ from xray_seg import Segmenter
 from xray_seg.analysis.calibration import calibration_of, read_calibration
 from xray_seg.analysis.quality import UNCALIBRATED
 from xray_seg.cli import main
+from xray_seg.data.annotation import Annotation
+from xray_seg.data.cases import find_cases
 from xray_seg.data.degrade import FAMILIES, OTHERS
 from xray_seg.errors import DatasetError
 from xray_seg.evaluation import calibrating
@@ -97,3 +99,53 @@ def test_dice_by_side():
     assert found["lungs"] == pytest.approx(2 * 90 / 210)
     assert np.isnan(found["heart"])
     assert np.isnan(found["left clavicle"])
+
+
+def whole_lungs():
+    """Lungs that reach behind a heart, as their masks show them, and a prediction of both."""
+    truth = np.zeros((30, 30), np.uint8)
+    truth[5:25, 2:12] = truth[5:25, 18:28] = 3
+    labels = truth.copy()
+    labels[15:25, 10:22] = 2
+    return labels, truth
+
+
+def test_dice_of_lungs_that_include_the_heart_leaves_it_out():
+    labels, truth = whole_lungs()
+    found = structure_dice(labels, truth, Annotation(("lungs",), ("heart",)))
+    assert found["lungs"] == found["right lung"] == found["left lung"] == 1
+    found = structure_dice(labels, truth, Annotation(("lungs",)))
+    assert found["lungs"] == pytest.approx(2 * 340 / (400 + 340))
+    assert found["left lung"] == pytest.approx(2 * 160 / (200 + 160))
+
+
+def test_dice_is_unknown_of_unknown_and_of_absent_organs_alone():
+    labels, truth = whole_lungs()
+    lungs_only = structure_dice(labels, truth, Annotation(("lungs",), ("heart",)))
+    known = structure_dice(labels, truth, Annotation(("lungs", "heart")))
+    for found in (lungs_only, known):  # the heart is unknown, or known to be absent
+        assert np.isnan(found["heart"])
+        assert np.isnan(found["clavicles"])
+        assert np.isnan(found["right clavicle"])
+    labels[truth == 3] = 2  # all of the lungs taken for the heart
+    found = structure_dice(labels, truth, Annotation(("lungs",), ("heart",)))
+    assert found["lungs"] == found["right lung"] == 0
+
+
+def test_partly_annotated_cases_calibrate_what_they_show(folder, cases):
+    root, found = cases
+    lungs = Annotation(("lungs",), ("heart", "clavicles"))
+    partial = find_cases(root / "images", root / "scr", annotation=lungs)
+    segmenter = Segmenter(folder)
+    mixed = [*found[:4], *partial[4:]]
+    calibration = calibrate(segmenter, mixed)
+    assert sum(calibration.fitted_to.values()) == len(found) * len(FAMILIES) + 10 * len(OTHERS)
+    image, truth = calibrating.read_reduced(partial[0])
+    assert set(np.unique(truth)) == {0, 3}
+    samples = calibrating.degraded_samples(
+        segmenter, "a", "masks", image, truth, seed=0, annotation=lungs
+    )
+    for sample in samples:
+        assert np.isnan(sample.dice["heart"])
+        assert np.isnan(sample.dice["left clavicle"])
+        assert not np.isnan(sample.dice["lungs"])

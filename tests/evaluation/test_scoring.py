@@ -1,13 +1,16 @@
 """Evaluation of segmenters whose output is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from helpers.dicom import make
 from helpers.reference import slow_distances
-from helpers.tiny import write_cases, write_gif
+from helpers.tiny import write_cases, write_gif, write_png
+from xray_seg.data.annotation import Annotation
 from xray_seg.data.cases import find_cases, read_truth
-from xray_seg.evaluation.scoring import evaluate
+from xray_seg.evaluation.scoring import SCORES, evaluate
 from xray_seg.preprocessing.corrections import NONE
 from xray_seg.segmenter import Segmenter
 
@@ -142,3 +145,111 @@ def test_distances_are_in_millimetres_of_rows_and_columns(tmp_path, scale):
     mean, hd95 = slow_scores(found == 3, truth == 3, (0.35, 0.35))
     assert given.organs["lungs"]["assd_mm"] == pytest.approx(mean, rel=1e-6)
     assert given.organs["lungs"]["hd95_mm"] == pytest.approx(hd95, rel=1e-6)
+
+
+WHOLE_LUNGS = Annotation(("lungs",), ("clavicles", "heart"))
+
+
+def partly_annotated(folder, annotation):
+    """The drawn chest as a case whose lungs reach behind heart and clavicles, where it says so."""
+    labels = drawn_chest()
+    labels[8:11, 6:20] = labels[8:11, 28:42] = 3
+    labels[34:50, 18:32] = 3
+    write_png(
+        folder / "images" / "SMALL001.png", np.arange(64 * 48, dtype=np.uint16).reshape(64, -1)
+    )
+    write_gif(folder / "masks" / "SMALL001.gif", labels == 3)
+    return labels, find_cases(folder / "images", folder / "masks", annotation=annotation)
+
+
+def grid_of(labels):
+    return np.pad(labels, ((0, 0), (8, 8)))
+
+
+def test_what_whole_lung_masks_include_is_left_out(tmp_path):
+    """A prediction of all organs within the lung masks is right; what the masks deny is wrong."""
+    _, cases = partly_annotated(tmp_path, WHOLE_LUNGS)
+    chest = drawn_chest()
+    (scores,) = evaluate(around(Drawn(grid_of(chest))), cases)
+    assert scores.organs["heart"] == scores.organs["clavicles"] == dict.fromkeys(SCORES)
+    assert scores.organs["lungs"]["dice"] == scores.organs["lungs"]["jaccard"] == 1
+    assert scores.organs["lungs"]["hd95_px"] == 0
+    assert scores.organs["lungs"]["assd_mm"] is None  # a PNG states no spacing
+    assert scores.accuracy == 1
+    assert scores.loss == pytest.approx(0, abs=1e-4)
+
+    wrong = chest.copy()
+    wrong[54:58, 6:20] = 3  # lung outside the masks: 56 pixels
+    wrong[20:27, 6:10] = 0  # no organ inside the masks: 28 pixels
+    wrong[50:56, 22:26] = 2  # heart outside the lung masks: unknown
+    (scores,) = evaluate(around(Drawn(grid_of(wrong))), cases)
+    lungs = np.count_nonzero(chest == 3)
+    assert scores.accuracy == pytest.approx(1 - (56 + 28) / wrong.size)
+    assert scores.organs["lungs"]["dice"] == pytest.approx(2 * (lungs - 28) / (2 * lungs - 28 + 56))
+    assert scores.organs["lungs"]["jaccard"] == pytest.approx((lungs - 28) / (lungs + 56))
+    assert scores.loss > 0.1
+
+
+def test_lungs_that_include_nothing_are_compared_as_a_whole(tmp_path):
+    labels, cases = partly_annotated(tmp_path, Annotation(("lungs",)))
+    chest = drawn_chest()
+    (scores,) = evaluate(around(Drawn(grid_of(chest))), cases)
+    found, true = np.count_nonzero(chest == 3), np.count_nonzero(labels == 3)
+    assert scores.organs["lungs"]["dice"] == pytest.approx(2 * found / (found + true))
+    assert scores.accuracy == pytest.approx(1 - (true - found) / chest.size)
+
+
+def test_a_prediction_without_lungs_scores_nothing(tmp_path):
+    _, cases = partly_annotated(tmp_path, WHOLE_LUNGS)
+    for label in (0, 2):
+        (scores,) = evaluate(around(Drawn(np.full((64, 64), label))), cases)
+        assert scores.organs["lungs"]["dice"] == 0
+
+
+@pytest.mark.parametrize("annotation", [WHOLE_LUNGS, Annotation(("lungs",))])
+def test_the_loss_is_that_of_the_completed_target(tmp_path, annotation):
+    """Soft Dice and cross-entropy against each label shared out over its possible classes."""
+    labels, cases = partly_annotated(tmp_path, annotation)
+    answer = np.random.default_rng(3).dirichlet([1, 1, 1, 1], (64, 64)).astype(np.float32)
+    segmenter = around(Drawn(np.zeros((64, 64), int)))
+    segmenter.engine.predict = lambda grids: answer[None]
+    (scores,) = evaluate(segmenter, cases)
+    inside = answer[:, 8:56].astype(np.float64) + 1e-7
+    target = np.zeros_like(inside)
+    for place in np.ndindex(labels.shape):
+        label = labels[place]
+        include = annotation.lungs_include
+        possible = (
+            [0, 1, 2] if label == 0 else [3, *({"clavicles": 1, "heart": 2}[n] for n in include)]
+        )
+        chances = inside[place][possible]
+        target[place][possible] = chances / chances.sum()
+    overlap, sizes = (target * inside).sum((0, 1)), (target**2 + inside**2).sum((0, 1))
+    dice = (2 * overlap + 1) / (sizes + 1)
+    expected = -np.mean((target * np.log(inside)).sum(-1)) + 1 - dice[1:].mean()
+    assert scores.loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_stated_polarity_is_that_of_the_data_set(tmp_path):
+    _, (case,) = partly_annotated(tmp_path, WHOLE_LUNGS)
+    seen = []
+    for inverted in (False, True):
+        segmenter = around(Drawn(np.zeros((64, 64), int)))
+        segmenter.engine.predict = lambda grids: (
+            seen.append(grids[0]) or np.eye(4, dtype=np.float32)[np.zeros((1, 64, 64), int)]
+        )
+        evaluate(segmenter, [replace(case, inverted=inverted)])
+    inside = np.s_[:, 8:56]
+    np.testing.assert_allclose(seen[0][inside], 1 - seen[1][inside], atol=1e-6)
+
+
+def test_distances_in_pixels_do_not_depend_on_the_spacing(tmp_path):
+    truth = drawn_chest()
+    found = truth.copy()
+    found[54:62, 12] = 3
+    cases = write_case(tmp_path, truth, 1, (0.5, 0.2))
+    mean, hd95 = slow_scores(found == 3, truth == 3, (1, 1))
+    for spacing in (None, 0.35):
+        (scores,) = evaluate(around(Drawn(grid_of(found))), cases, spacing=spacing)
+        assert scores.organs["lungs"]["assd_px"] == pytest.approx(mean, rel=1e-6)
+        assert scores.organs["lungs"]["hd95_px"] == pytest.approx(hd95, rel=1e-6)

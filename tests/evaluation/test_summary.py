@@ -5,13 +5,22 @@ import pytest
 
 from xray_seg.data.clinical import Patient
 from xray_seg.evaluation.scoring import CaseScores
-from xray_seg.evaluation.summary import strata, summarise
+from xray_seg.evaluation.summary import PUBLISHED, is_jsrt, strata, summarise
 from xray_seg.labels import ORGANS
 
 
 def _case(name, dice, distance=1.0):
-    scores = {"dice": dice, "jaccard": dice / (2 - dice), "assd_mm": distance, "hd95_mm": distance}
+    overlaps = {"dice": dice, "jaccard": dice / (2 - dice)}
+    scores = overlaps | dict.fromkeys(("assd_mm", "hd95_mm", "assd_px", "hd95_px"), distance)
     return CaseScores(name, {organ.name: dict(scores) for organ in ORGANS}, dice, 1 - dice)
+
+
+def _partial(name, dataset="", **dice):
+    """A case with a Dice of some organs; the others are unknown."""
+    organs = _case(name, 0.5).organs
+    for organ, scores in organs.items():
+        scores.update({"dice": dice[organ]} if organ in dice else dict.fromkeys(scores))
+    return CaseScores(name, organs, 0.9, None, dataset)
 
 
 def test_mean_sd_and_min_are_those_of_the_cases():
@@ -114,3 +123,62 @@ def test_strata_hold_each_known_case_once_per_factor():
     }
     assert set(groups["malignancy"]) == {"benign", "malignant"}
     assert groups["subtlety"]["3"] == ("JPCLN003", "JPCLN004")
+
+
+def test_unknown_organs_are_left_out_of_means_and_counted():
+    cases = [_partial("a", lungs=0.9), _partial("b", lungs=0.7, heart=0.8), _case("c", 0.5)]
+    metrics = summarise(cases)
+    lungs, heart, clavicles = (
+        metrics["organs"][name]["dice"] for name in ("lungs", "heart", "clavicles")
+    )
+    assert (lungs["mean"], lungs["undefined"]) == (pytest.approx(0.7), 0)
+    assert (heart["mean"], heart["undefined"]) == (pytest.approx(0.65), 1)
+    assert (clavicles["mean"], clavicles["undefined"]) == (0.5, 2)
+    assert metrics["loss"] == 0.5
+    assert "not scored" in metrics["scored"]
+    assert "not scored" not in summarise([_case("c", 0.5)])["scored"]
+    alone = summarise([_partial("a", lungs=0.9)])
+    assert alone["loss"] is None
+    assert alone["organs"]["heart"]["jaccard"]["mean"] is None
+
+
+def test_the_order_is_by_the_mean_dice_of_the_known_organs():
+    cases = [_partial("a", lungs=0.9), _partial("b", lungs=0.95, heart=0.75), _case("c", 0.88)]
+    assert [case["name"] for case in summarise(cases)["cases"]] == ["b", "c", "a"]
+
+
+def test_several_data_sets_have_statistics_of_their_own():
+    cases = [
+        _partial("a", "one", lungs=0.9),
+        _partial("b", "two", lungs=0.7, heart=0.8),
+        _partial("c", "one", lungs=0.8),
+    ]
+    metrics = summarise(cases, trained_on=["c"])
+    assert list(metrics["datasets"]) == ["one", "two"]
+    one, two = metrics["datasets"].values()
+    assert one["organs"] == summarise([cases[0], cases[2]])["organs"]
+    assert two["organs"] == summarise(cases[1:2])["organs"]
+    assert (one["trained_on"], two["trained_on"], metrics["trained_on"]) == (1, 0, 1)
+    assert {case["name"]: case["dataset"] for case in metrics["cases"]} == {
+        "a": "one",
+        "b": "two",
+        "c": "one",
+    }
+    assert "datasets" not in summarise([cases[0], cases[2]])
+
+
+def test_strata_leave_unknown_organs_out():
+    patients = {name: Patient(name, 30, "male", nodule=False) for name in "AB"}
+    cases = [_partial("a", lungs=0.9), _partial("b", lungs=0.7, heart=0.8)]
+    male = summarise(cases, patients=patients)["strata"]["sex"]["male"]
+    assert male["lungs"]["dice"] == pytest.approx(0.8)
+    assert male["heart"]["dice"] == pytest.approx(0.8)
+    assert male["clavicles"] == {"dice": None, "jaccard": None}
+
+
+def test_jsrt_is_known_by_the_names_of_all_cases():
+    assert is_jsrt(["JPCLN001", "JPCNN093", "jpcnn001"])
+    assert not is_jsrt(["JPCLN001", "PHANTOM001"])
+    assert not is_jsrt(["JPCLN001a"])
+    assert not is_jsrt(["JPCLN"])
+    assert summarise([_case("a", 0.9)])["published_jaccard"] == PUBLISHED

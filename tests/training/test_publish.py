@@ -9,9 +9,10 @@ import pytest
 
 from helpers.tiny import TINY_CONFIG, tiny_network, write_cases
 from xray_seg._util import tensorflow
+from xray_seg.data.annotation import Annotation
 from xray_seg.data.arrays import load_arrays
 from xray_seg.data.cases import read_truth
-from xray_seg.data.splits import split_cases
+from xray_seg.data.splits import Split, split_cases
 from xray_seg.errors import TrainingError
 from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.segmenter import Segmenter
@@ -127,3 +128,44 @@ def test_the_table_sets_a_runs_scores_beside_the_studys():
 def test_a_folder_without_a_run_is_not_published(split, tmp_path):
     with pytest.raises(TrainingError, match="is not a run's record"):
         publish(tmp_path, split, "none")
+
+
+def test_partly_annotated_cases_of_several_data_sets_are_published(split, tmp_path, monkeypatch):
+    """Lung masks alone for a part, no masks for others: each data set has scores of its own."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    lungs = Annotation(("lungs",), ("heart", "clavicles"))
+
+    def renamed(case, name, **changes):
+        return replace(case, name=f"{name}{case.name[-3:]}", dataset=name, **changes)
+
+    def with_lungs(case):
+        masks = {part: path for part, path in case.masks.items() if part.endswith("lung")}
+        return renamed(case, "CLINIC", masks=masks, annotation=lungs)
+
+    full = [renamed(case, "PHANTOM") for case in split.train]
+    mixed = Split(
+        (*full, *(renamed(case, "BARE", masks={}, annotation=Annotation(())) for case in full[:1])),
+        (*full[:1], *map(with_lungs, split.validation)),
+        0,
+    )
+    with tiny_network():
+        fit(tmp_path, mixed, replace(TINY_CONFIG, epochs=1))
+        metrics = publish(tmp_path, mixed, "own")
+    assert list(metrics["datasets"]) == ["PHANTOM", "CLINIC"]
+    clinic = metrics["datasets"]["CLINIC"]["organs"]
+    assert clinic["heart"]["dice"]["undefined"] == len(split.validation)
+    assert clinic["lungs"]["dice"]["undefined"] == 0
+    means = [
+        each["organs"]["heart"]["dice"]["mean"] for each in (metrics, *metrics["datasets"].values())
+    ]
+    assert means == [means[0], means[0], None]
+    written = load_model(tmp_path / "model").card["validation"]
+    assert written["datasets"] == metrics["datasets"]
+    assert imagecodecs.png_decode((tmp_path / "examples.png").read_bytes()).std() > 5
+    labelled = load_arrays(full, TINY_CONFIG.size * OVERSAMPLING)
+    images, truth = validation_batch(labelled)
+    path = tmp_path / "weights.keras"
+    model = tensorflow.keras().saving.load_model(path, compile=False)
+    right = np.asarray(model(images, training=False)).argmax(-1) == truth.argmax(-1)
+    scores = json.loads((tmp_path / "scores.json").read_text("utf-8"))
+    assert scores["train_accuracy"] == pytest.approx(right.mean(), abs=1e-6)

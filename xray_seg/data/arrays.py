@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..labels import CLASSES
 from ..preprocessing.preprocessor import Preprocessor
-from ..readers import read
-from .cases import Case, read_truth
+from .cases import Case, read_radiograph, read_truth
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,7 @@ def load_case(case: Case, size: int) -> tuple[npt.NDArray[np.float32], npt.NDArr
     """
     from ..kernels import area_fractions
 
-    radiograph = read(case.image)
-    if case.inverted is not None:
-        radiograph = replace(radiograph, inverted=case.inverted)
-    model_input = Preprocessor(size)(radiograph)
+    model_input = Preprocessor(size)(read_radiograph(case))
     box = model_input.box
     fractions = np.zeros((size, size, CLASSES), np.uint8)
     fractions[..., 0] = 255

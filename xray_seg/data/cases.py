@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from .._util.folder_lock import HIDDEN
 from ..errors import DatasetError
-from ..labels import ORGANS, RIGHT_LEFT_LABELS
+from ..labels import BACKGROUND, ORGANS
+from ..radiograph import Radiograph
 from ..readers import read
 from ..readers.label_map import read_labels
 from .annotation import FULL, Annotation
@@ -192,6 +193,16 @@ def _check_complete(
         )
 
 
+def read_radiograph(case: Case) -> Radiograph:
+    """Read the radiograph of a case, with the polarity that is known of it.
+
+    Raises:
+        ReadError: it cannot be read.
+    """
+    radiograph = read(case.image)
+    return radiograph if case.inverted is None else replace(radiograph, inverted=case.inverted)
+
+
 def read_truth(case: Case) -> npt.NDArray[np.uint8]:
     """Merge the masks of a case into a label map.
 
@@ -227,12 +238,9 @@ def read_truth(case: Case) -> npt.NDArray[np.uint8]:
 
 def _read_organ_labels(case: Case) -> npt.NDArray[np.uint8]:
     """The label map of a case, without laterality and without organs that it does not know."""
-    labels = read_labels(case.masks[LABEL_MAP]).labels
-    organ_of = np.zeros(len(RIGHT_LEFT_LABELS.structures) + 1, np.uint8)
-    for structure in RIGHT_LEFT_LABELS.structures:
-        if structure.organ.name in case.annotation.organs:
-            organ_of[structure.label] = structure.organ.label
-    return organ_of[labels]
+    labels = read_labels(case.masks[LABEL_MAP]).organ_labels
+    known = [organ.label for organ in ORGANS if organ.name in case.annotation.organs]
+    return np.where(np.isin(labels, known), labels, np.uint8(BACKGROUND))
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:

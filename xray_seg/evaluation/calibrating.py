@@ -11,7 +11,8 @@ from ..analysis.anatomy import load_anatomy
 from ..analysis.calibration import Calibration
 from ..analysis.features import QualityFeatures, extract_features
 from ..analysis.fit import Sample, fit_calibration
-from ..data.cases import Case, read_truth
+from ..data.annotation import FULL, Annotation
+from ..data.cases import Case, read_radiograph, read_truth
 from ..data.degrade import FAMILIES, OTHERS, Image, Labels
 from ..errors import DatasetError
 from ..labels import ORGANS, RIGHT_LEFT_LABELS
@@ -21,8 +22,8 @@ from ..postprocessing.prediction import GridPrediction
 from ..preprocessing.letterbox import shape_within
 from ..preprocessing.normalisation import normalise
 from ..radiograph import Radiograph
-from ..readers import read
 from ..segmenter import Segmenter
+from .comparison import Comparison
 from .metrics import dice
 
 #: Fewest radiographs from which a calibration can be fitted.
@@ -41,7 +42,8 @@ def calibrate(
 ) -> Calibration:
     """Fit a calibration of predicted Dice for the weights of a segmenter.
 
-    Each radiograph is segmented as it is and once in each degraded family.
+    Each radiograph is segmented as it is and once in each degraded family. Each organ must be shown
+    by the masks of some cases.
 
     Args:
         segmenter: the model and its engine.
@@ -49,7 +51,8 @@ def calibrate(
         on_progress: called after each case with the number of cases done.
 
     Raises:
-        DatasetError: there are too few cases, or the masks of a case do not fit together.
+        DatasetError: there are too few cases, the masks of a case do not fit together, or no masks
+            show an organ.
         ReadError: a radiograph or mask cannot be read.
     """
     if len(cases) < FEWEST_CASES:
@@ -59,7 +62,14 @@ def calibrate(
     for number, case in enumerate(cases):
         image, truth = read_reduced(case)
         samples += degraded_samples(
-            segmenter, case.name, "masks", image, truth, seed=number, seen=case.name in seen
+            segmenter,
+            case.name,
+            "masks",
+            image,
+            truth,
+            seed=number,
+            seen=case.name in seen,
+            annotation=case.annotation,
         )
         on_progress(number + 1)
     return fit_calibration(samples, load_anatomy(), segmenter.model.sha256)
@@ -71,7 +81,7 @@ def read_reduced(case: Case) -> tuple[Image, Labels]:
 
     truth = read_truth(case)
     shape = shape_within(truth.shape, SIDE)
-    radiograph = read(case.image)
+    radiograph = read_radiograph(case)
     pixels = area_mean(radiograph.pixels, shape)
     normalise(pixels, inverted=bool(radiograph.inverted))
     return pixels, nearest(truth, shape)
@@ -86,6 +96,7 @@ def degraded_samples(
     *,
     seed: int,
     seen: bool = False,
+    annotation: Annotation = FULL,
 ) -> Iterator[Sample]:
     """Segment a radiograph as it is, and degraded in each way.
 
@@ -95,23 +106,41 @@ def degraded_samples(
         image: (H, W) float32 in [0, 1], bones bright.
         truth: (H, W) uint8 true label map.
         seed: of the random numbers.
+        annotation: what the true label map shows.
     """
     for number, degrade in enumerate(FAMILIES):
         changed, masks = degrade(image, truth, np.random.default_rng((seed, number)))
         labels, features = _segment(segmenter, changed)
-        true_dice = structure_dice(labels, np.ascontiguousarray(masks))
+        true_dice = structure_dice(labels, np.ascontiguousarray(masks), annotation)
         yield Sample(name, source, degrade.__name__, features, true_dice, seen)
 
 
-def structure_dice(labels: Labels, truth: Labels) -> dict[str, float]:
-    """Dice by organ and by right and left one; NaN for what the truth does not hold."""
-    pairs = [(each.name, labels == each.label, truth == each.label) for each in ORGANS]
+def structure_dice(
+    labels: Labels, truth: Labels, annotation: Annotation = FULL
+) -> dict[str, float]:
+    """Dice by organ and by right and left one.
+
+    Args:
+        labels: (H, W) uint8 predicted labels.
+        truth: (H, W) uint8 true labels.
+        annotation: the organs that the truth shows, and what its lungs include.
+
+    Returns:
+        Dice by name; NaN for an organ that the truth does not show, and for what it shows but does
+        not hold, such as a lung that is cut off.
+    """
+    compared = Comparison.of(labels, truth, annotation)
     mine, true = split_sides(labels), split_sides(truth)
+    pairs = [(each.name, each, labels == each.label, truth == each.label) for each in ORGANS]
     pairs += [
-        (each.name, mine == each.label, true == each.label) for each in RIGHT_LEFT_LABELS.structures
+        (each.name, each.organ, mine == each.label, true == each.label)
+        for each in RIGHT_LEFT_LABELS.structures
     ]
     return {
-        name: dice(one, reference) if reference.any() else np.nan for name, one, reference in pairs
+        name: dice(one, compared.reference(mask))
+        if organ.name in annotation.organs and mask.any()
+        else np.nan
+        for name, organ, one, mask in pairs
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,11 @@ PUBLISHED = {
     "InvertedNet (Novikov 2018)": {"clavicles": 0.868, "heart": 0.882, "lungs": 0.950},
     "VGG-encoder U-Net (Frid-Adar 2018)": {"clavicles": 0.855, "heart": 0.906, "lungs": 0.961},
 }
+
+_JSRT_NAME = re.compile(r"JPC[LN]N\d+", re.IGNORECASE)
+#: What the scores refer to.
+_SCORED = "label maps: each pixel counts for one organ; lungs exclude heart and clavicles"
+_SCORED_IN_PART = "organs that masks do not show are not scored"
 
 #: Factors that scores are stratified by: each maps a patient to a group, or to None if unknown.
 FACTORS: dict[str, Callable[[Patient], str | None]] = {
@@ -55,30 +61,25 @@ def summarise(
 
         - ``scored``: what the scores refer to, as a sentence.
         - ``organs``: per organ and score ``mean``, ``sd``, ``min``, ``interval`` (95 % confidence
-          interval of the mean) and ``undefined`` (number of cases without a value).
-        - ``accuracy``, ``loss``: means over the cases.
+          interval of the mean) and ``undefined`` (number of cases without a value, for instance
+          because their masks do not show the organ).
+        - ``accuracy``, ``loss``: means over the cases; ``loss`` is None where no case has one.
         - ``published_jaccard``: PUBLISHED.
         - ``trained_on``: number of scored cases that the weights were trained on.
-        - ``cases``: one dict per case, lowest mean Dice first.
+        - ``cases``: one dict per case, lowest mean Dice of the known organs first.
+        - where the cases come from several data sets: ``datasets``, for each of them ``organs``,
+          ``accuracy``, ``loss`` and ``trained_on``.
         - with ``patients``: ``strata``, the number of cases and the mean Dice and Jaccard per
           organ, by factor and group; and ``strata_unknown``, the number of cases without a
           patient.
     """
     metrics = {
-        "scored": "label maps: each pixel counts for one organ; lungs exclude heart and clavicles",
-        "organs": {
-            organ.name: {
-                score: _statistics([case.organs[organ.name][score] for case in scores])
-                for score in SCORES
-            }
-            for organ in ORGANS
-        },
-        "accuracy": float(np.mean([case.accuracy for case in scores])),
-        "loss": float(np.mean([case.loss for case in scores])),
+        "scored": _SCORED if all(map(_is_full, scores)) else f"{_SCORED}; {_SCORED_IN_PART}",
+        **_aggregate(scores, trained_on),
         "published_jaccard": PUBLISHED,
-        "trained_on": sum(case.name in trained_on for case in scores),
         "cases": [
             {
+                "dataset": case.dataset,
                 "name": case.name,
                 "trained_on": case.name in trained_on,
                 "accuracy": case.accuracy,
@@ -88,15 +89,53 @@ def summarise(
             for case in sorted(scores, key=mean_dice)
         ],
     }
+    datasets = dict.fromkeys(case.dataset for case in scores)
+    if len(datasets) > 1:
+        metrics["datasets"] = {
+            name: _aggregate([case for case in scores if case.dataset == name], trained_on)
+            for name in datasets
+        }
     if patients is not None:
         metrics["strata"] = _score_strata(scores, patients)
         metrics["strata_unknown"] = sum(case.name.upper() not in patients for case in scores)
     return metrics
 
 
+def _aggregate(scores: Sequence[CaseScores], trained_on: Collection[str]) -> dict[str, Any]:
+    """Statistics by organ, and means, of some cases."""
+    return {
+        "organs": {
+            organ.name: {
+                score: _statistics([case.organs[organ.name][score] for case in scores])
+                for score in SCORES
+            }
+            for organ in ORGANS
+        },
+        "accuracy": _mean([case.accuracy for case in scores]),
+        "loss": _mean([case.loss for case in scores]),
+        "trained_on": sum(case.name in trained_on for case in scores),
+    }
+
+
 def mean_dice(case: CaseScores) -> float:
-    """Mean Dice over the organs of a case."""
-    return float(np.mean([case.organs[organ.name]["dice"] for organ in ORGANS]))
+    """Mean Dice over the organs of a case that its masks show, of which there is one at least."""
+    return _mean(scores["dice"] for scores in case.organs.values()) or 0.0
+
+
+def is_jsrt(names: Iterable[str]) -> bool:
+    """Whether all cases have names of JSRT, so that PUBLISHED refers to the same data."""
+    return all(_JSRT_NAME.fullmatch(name) for name in names)
+
+
+def _is_full(case: CaseScores) -> bool:
+    """Whether the masks of a case show all organs."""
+    return all(scores["dice"] is not None for scores in case.organs.values())
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are not None; None if there is none."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def strata(
@@ -168,7 +207,7 @@ def _score_strata(scores: Sequence[CaseScores], patients: dict[str, Patient]) ->
                 "cases": len(names),
                 **{
                     organ.name: {
-                        score: float(np.mean([by_name[n].organs[organ.name][score] for n in names]))
+                        score: _mean(by_name[name].organs[organ.name][score] for name in names)
                         for score in ("dice", "jaccard")
                     }
                     for organ in ORGANS

@@ -43,6 +43,16 @@ class LabelMap:
     format: str
     notes: Notes = ()
 
+    @property
+    def organ_labels(self) -> npt.NDArray[np.uint8]:
+        """(H, W) uint8 labels of ORGAN_LABELS: laterality is dropped."""
+        if not self.sided:
+            return self.labels
+        organ_of = np.zeros(_HIGHEST + 1, np.uint8)
+        for structure in RIGHT_LEFT_LABELS.structures:
+            organ_of[structure.label] = structure.organ.label
+        return organ_of[self.labels]
+
 
 def read_labels(path: str | PathLike[str]) -> LabelMap:
     """Read a label map.

@@ -40,7 +40,7 @@ def write_report(
         folder: run folder with a history.
         model: trained network; it is compiled anew.
         split: cases of the run; the examples are of its test cases, or else of its validation
-            cases.
+            cases. Cases without masks are left out.
         config: training configuration.
 
     Returns:
@@ -52,7 +52,7 @@ def write_report(
     side = model.input_shape[1] * OVERSAMPLING
     scores: EpochRow = {}
     for part in STUDY:
-        cases: tuple[Case, ...] = getattr(split, part)
+        cases = tuple(case for case in getattr(split, part) if case.masks)
         if not cases:
             continue
         batch = validation_batch(load_arrays(cases, side))
