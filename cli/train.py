@@ -131,6 +131,18 @@ def _read_fold(
     help="Initial weights: a shipped name or a model folder.  [default: random]",
 )
 @click.option(
+    "--labels-from",
+    metavar="NAME|DIR",
+    help="Weights whose predictions fill in the organs that the masks do not show: a shipped name "
+    "or a model folder.  [default: none, these organs stay open]",
+)
+@click.option(
+    "--ema",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="DECAY",
+    help="Keep a moving average of the weights with this decay per step, such as 0.99.",
+)
+@click.option(
     "--spacing",
     type=pixel_spacing,
     metavar="MM",

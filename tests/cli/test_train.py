@@ -194,8 +194,71 @@ def test_options_that_contradict_the_initial_weights_are_refused(
     assert not Path("run").exists()
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize("command", [["train", "--out", "run"], ["evaluate"]])
 def test_radiographs_and_masks_must_be_given(xrayseg, command):
-    status, _, err = xrayseg(command)
+    status, _, err = xrayseg(*command)
     assert status == 2
     assert "--images" in err
+
+
+PLAN = """
+name = "ours"
+
+[settings]
+network = "tiny"
+size = 16
+batch-size = 2
+phantoms = 0
+epochs = 1
+precision = "float32"
+
+[[datasets]]
+name = "sample"
+images = "images"
+masks = "scr"
+
+[[stages]]
+name = "one"
+
+[[stages]]
+name = "two"
+init = "one"
+"""
+
+
+def test_a_plan_is_trained_in_stages_and_resumed(sample, xrayseg):
+    Path("plan.toml").write_text(PLAN)
+    command = ["train", "--config", "plan.toml", "--data", sample, "--out", "run"]
+    with tiny_network():
+        status, out, err = xrayseg(*command)
+        assert status == 0
+        assert [line for line in err.splitlines() if line.startswith("stage")] == [
+            "stage one",
+            "stage two",
+        ]
+        assert "--weights run/two/model" in out
+        assert json.loads(Path("run/two/model/card.json").read_text())["name"] == "ours"
+        assert xrayseg(*command)[0] == 1  # a run is not overwritten
+        status, out, err = xrayseg(*command, "--resume")
+        assert (status, "stage" in err) == (0, False)
+        assert "--weights run/two/model" in out
+
+
+def test_settings_of_a_plan_are_not_given_as_options(sample, xrayseg):
+    Path("plan.toml").write_text(PLAN)
+    plan = ["--config", "plan.toml", "--data", sample, "--out", "run"]
+    for option in (["--epochs", "3"], ["--images", "x"], ["--seed", "1"], ["--finish"]):
+        status, _, err = xrayseg("train", *plan, *option)
+        assert status == 2
+        assert f"{option[0]} cannot be given with --config" in err
+    status, _, err = xrayseg("train", *_data(sample), "--data", sample, "--out", "run")
+    assert (status, "--data is for --config" in err) == (2, True)
+
+
+def test_organs_without_masks_are_filled_in_from_other_weights(sample, xrayseg, tiny_model):
+    lungs = ["--organs", "lungs", "--lungs-include", "clavicles", "--epochs", "1"]
+    fill = ["--init", tiny_model, "--labels-from", tiny_model, "--phantoms", "0"]
+    status, _, _ = xrayseg("train", *_data(sample), *lungs, *fill, "--out", "run")
+    assert status == 0
+    record = json.loads(Path("run/run.json").read_text())
+    assert record["labels_from_sha256"] == record["init_sha256"] is not None

@@ -78,6 +78,7 @@ def test_each_data_set_is_split_by_its_own_share(folder):
         (TWO.replace("0.5", "true"), "'b': repeat must be int or float"),
         (TWO.replace("inverted", "upside"), "'b': polarity must be auto, normal, inverted"),
         (TWO + "validation = 0.7\ntest = 0.3", "'b': validation and test"),
+        (TWO + "validation = 0\ntest = 0.3", "'b': test needs validation cases"),
         ("[[datasets", "cannot be read"),
     ],
 )

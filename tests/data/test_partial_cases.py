@@ -1,12 +1,14 @@
 """Cases of partial annotation: which masks are found, and what their labels mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from helpers.tiny import write_cases, write_gif, write_png
 from xray_seg.data.annotation import Annotation
 from xray_seg.data.arrays import load_arrays
-from xray_seg.data.cases import find_cases, read_truth
+from xray_seg.data.cases import find_cases, fingerprint, read_truth
 from xray_seg.errors import DatasetError
 from xray_seg.readers import read
 
@@ -90,10 +92,18 @@ def test_arrays_say_what_labels_mean_only_where_organs_are_unknown(folder):
 
 
 def test_a_stated_polarity_replaces_that_of_the_looks(folder):
-    from dataclasses import replace
-
     case = find_cases(folder / "images", folder / "scr")[0]
     normal, inverted = (
         load_arrays([replace(case, inverted=value)], 32).images[0] for value in (False, True)
     )
     np.testing.assert_allclose(normal, 1 - inverted, atol=1e-5)
+
+
+def test_a_fingerprint_tells_what_was_stated_of_cases(folder):
+    full = find_cases(folder / "images", folder / "scr")
+    assert fingerprint(full) == fingerprint([replace(case, dataset="a") for case in full])
+    others = [
+        [replace(case, **change) for case in full]
+        for change in ({"annotation": LUNGS}, {"inverted": True}, {"repeat": 2.0})
+    ]
+    assert len({fingerprint(cases) for cases in (full, *others)}) == 4

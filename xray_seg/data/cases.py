@@ -253,12 +253,16 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
 
 
 def fingerprint(cases: Sequence[Case]) -> str:
-    """SHA-256 over the names and file contents of cases, independent of where the files are.
+    """SHA-256 over what a training run learns from cases, independent of where the files are.
 
-    A training run records it to identify the data it was trained on.
+    A training run records it to identify the data it was trained on: names and contents of files,
+    and what was stated of them unless it is the default.
     """
     digest = hashlib.sha256()
     for case in cases:
+        stated = (case.annotation, case.inverted, case.repeat)
+        if stated != (FULL, None, 1.0):
+            digest.update(repr((case.name, *stated)).encode())
         for path in (case.image, *case.masks.values()):
             digest.update(case.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

@@ -176,6 +176,8 @@ def _dataset(table: Mapping[str, Any], root: Path) -> Dataset:
     shares = [table.get("validation", VALIDATION_SHARE), table.get("test", 0.0)]
     if min(shares) < 0 or sum(shares) >= 1:
         raise ValueError("validation and test must be 0 or more and less than 1 together")
+    if shares[1] and not shares[0]:
+        raise ValueError("test needs validation cases: set validation above 0")
     annotation = Annotation(
         tuple(table.get("organs", FULL.organs)), tuple(table.get("lungs-include", ()))
     )
@@ -188,7 +190,7 @@ def _dataset(table: Mapping[str, Any], root: Path) -> Dataset:
         inverted=_POLARITIES[polarity],
         repeat=float(table.get("repeat", 1)),
         validation_share=float(shares[0]) if "masks" in table else 0.0,
-        test_share=float(shares[1]),
+        test_share=float(shares[1]) if "masks" in table else 0.0,
         source=table.get("source", ""),
     )
 
