@@ -68,6 +68,7 @@ def jsrt_samples(segmenter: Segmenter, images: Path, masks: Path, every: int) ->
 def lung_samples(segmenter: Segmenter, source: str, folder: Path) -> Iterator[Sample]:
     """Samples of radiographs with masks of the lungs alone."""
     masks = {path.stem: path for path in (folder / "lungs").iterdir()}
+    trained = trained_names(segmenter.model)
     for number, path in enumerate(sorted((folder / "images").iterdir())):
         mask = read_mask(masks[path.stem])
         shape = shape_within(mask.shape, SIDE)
@@ -83,7 +84,9 @@ def lung_samples(segmenter: Segmenter, source: str, folder: Path) -> Iterator[Sa
                 result.radiograph, result.labels, GridPrediction(result.probabilities)
             )
             scores = _lung_dice(result.labels, np.ascontiguousarray(reference))
-            yield Sample(path.stem, source, degrade.__name__, features, scores)
+            yield Sample(
+                path.stem, source, degrade.__name__, features, scores, path.stem in trained
+            )
 
 
 def _lung_dice(labels: Labels, truth: Labels) -> dict[str, float]:
