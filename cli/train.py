@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ..labels import ORGANS
 from ..models.network import FILTERS, check_size
 from ..training.config import PHANTOM_POOL, TRAINING_CONFIGS
 from ..training.run_record import RECORD_FILE
 from . import console
-from .console import Bar
 from .options import annotation, optional_case_options, pixel_spacing, positive, shard
+from .train_progress import TrainingDisplay
 
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
     from ..training.hosts import Hosts
-    from ..training.run import TrainingProgress
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -228,7 +226,7 @@ def command(
             hosts=hosts,
             resume=resume,
             finish=finish,
-            on_progress=_Display(stack),
+            on_progress=TrainingDisplay(stack),
         )
     if result is None:  # the first host reports
         return
@@ -259,7 +257,7 @@ def _train_plan(
             spacing=spacing,
             resume=resume,
             on_stage=lambda stage: console.line(f"stage {stage.name}"),
-            on_progress=_Display(stack),
+            on_progress=TrainingDisplay(stack),
         )
     if "cases" in result.metrics:  # not where it was finished before
         show(result.metrics)
@@ -307,42 +305,3 @@ def _hosts(host: tuple[int, int] | None, coordinator: str | None) -> Hosts:
         return Hosts(*host, coordinator or "")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--coordinator") from error
-
-
-class _Display:
-    """Show the progress of a training run: a bar for each stage, and a line for each epoch."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        """Keep the open bar in a stack, which the caller closes."""
-        self.stack = stack
-        self.bar: Bar | None = None
-        self.note = ""
-
-    def __call__(self, progress: TrainingProgress) -> None:
-        """Show a state; 0 steps done start a new bar."""
-        if progress.done == 0 or self.bar is None:
-            self._start(progress)
-        elif progress.row:
-            note = f"loss {progress.row['loss']:.3f}  {progress.row['images_per_s']:.1f} images/s"
-            epoch = f"epoch {progress.done:.0f}/{progress.total}"
-            console.line(f"{epoch}  {note}  {_scores(progress.row)}")
-            self.note = note
-            self.bar.move(progress.done, note)
-        else:
-            self.bar.move(progress.done, self.note)
-
-    def _start(self, progress: TrainingProgress) -> None:
-        self.stack.close()
-        if progress.stage == "training":
-            split = progress.split
-            console.line(
-                f"{len(split.train)} cases to train on, {len(split.validation)} to validate"
-            )
-        self.bar = self.stack.enter_context(console.bar(progress.stage, progress.total))
-
-
-def _scores(row: dict[str, float]) -> str:
-    """The validation scores of an epoch, with Dice computed from Jaccard."""
-    overlaps = {organ.name: row[f"val_jaccard_{organ.name}"] for organ in ORGANS}
-    dice = "  ".join(f"{name} {2 * j / (1 + j):.3f}" for name, j in overlaps.items())
-    return f"validation: loss {row['val_loss']:.3f}  Dice {dice}"
