@@ -17,6 +17,12 @@ from .options import annotation, case_options, engine_options
     type=click.Path(path_type=Path),
     help="File to write.  [default: calibration.json in the model folder]",
 )
+@click.option(
+    "--base",
+    metavar="NAME|DIR",
+    help="Weights whose calibration is kept for organs that no masks show, such as those that "
+    "training started from.",
+)
 @engine_options
 def command(
     images: Path,
@@ -25,6 +31,7 @@ def command(
     lungs_include: tuple[str, ...] | None,
     label_maps: bool,
     out: Path | None,
+    base: str | None,
     weights: str | None,
     engine: str,
     precision: str,
@@ -34,15 +41,17 @@ def command(
 
     Radiographs that the network was not trained on are best; 8 are the fewest, 50 or more are
     better. Each is segmented as it is and degraded in several ways. Some masks must show each
-    organ. The model folder gets calibration.json, which names the weights that it belongs to.
+    organ, unless --base is given. The model folder gets calibration.json, which names the weights
+    that it belongs to.
     """
-    from ..analysis.calibration import save_calibration
+    from ..analysis.calibration import calibration_of, save_calibration
     from ..data.cases import find_cases
-    from ..errors import OutputError
+    from ..errors import OutputError, WeightsError
     from ..evaluation.calibrating import calibrate
-    from ..models.model_folder import CALIBRATION_FILE
+    from ..models.model_folder import CALIBRATION_FILE, load_model
     from ..preprocessing.corrections import NONE
     from ..segmenter import Segmenter
+    from ..training.model_card import write_model_card
     from . import console
 
     shown = annotation(organs, lungs_include)
@@ -51,11 +60,16 @@ def command(
     segmenter = Segmenter(
         weights, engine=engine, precision=precision, device=device, corrections=NONE
     )
+    kept = calibration_of(load_model(base)) if base else None
+    if base and kept is None:
+        raise WeightsError(f"{base}: has no calibration; leave --base out, or give other weights")
     with console.bar("calibrating", len(cases)) as bar:
-        calibration = calibrate(segmenter, cases, on_progress=bar.move)
+        calibration = calibrate(segmenter, cases, base=kept, on_progress=bar.move)
     path = out or segmenter.model.folder / CALIBRATION_FILE
     try:
         save_calibration(calibration, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error}; give another --out") from error
+    if not out:
+        write_model_card(segmenter.model.folder)
     click.echo(f"calibrated {segmenter.model.name} on {len(cases)} radiographs: {path}")

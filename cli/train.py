@@ -21,6 +21,7 @@ from .train_progress import TrainingDisplay
 if TYPE_CHECKING:
     from ..training.config import TrainingConfig
     from ..training.hosts import Hosts
+    from ..training.run import TrainingResult
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -230,15 +231,20 @@ def command(
         )
     if result is None:  # the first host reports
         return
-    if result.seen_before:
-        console.warning(
-            f"{len(result.seen_before)} of the cases held out were used to train {config.init}: "
-            "their scores are too high. Start from it with the same --seed and --recipe, or hold "
-            "out other cases."
-        )
+    _warn_of_seen_cases(result)
     show(result.metrics)
     console.say((out / "table.md").read_text())
     _say_how_to_use(result.model)
+
+
+def _warn_of_seen_cases(result: TrainingResult) -> None:
+    """Warn if the initial weights were trained on cases that are held out."""
+    if result.seen_before:
+        console.warning(
+            f"{len(result.seen_before)} of the cases held out were used to train "
+            f"{result.config.init}: their scores are too high. Start from it with the same --seed and --recipe, or hold "
+            "out other cases."
+        )
 
 
 def _train_plan(
@@ -259,6 +265,7 @@ def _train_plan(
             on_stage=lambda stage: console.line(f"stage {stage.name}"),
             on_progress=TrainingDisplay(stack),
         )
+    _warn_of_seen_cases(result)
     if "cases" in result.metrics:  # not where it was finished before
         show(result.metrics)
     _say_how_to_use(result.model)
@@ -267,14 +274,17 @@ def _train_plan(
 def _refuse_settings(context: click.Context) -> None:
     """Raise UsageError if an option is given that a training plan replaces."""
     allowed = {"plan_file", "data", "out", "spacing", "resume"}
+    unsupported = {"finish", "devices", "host", "coordinator", "fold"}
     given = [
-        parameter.opts[0]
+        parameter
         for parameter in context.command.params
         if parameter.name not in allowed
         and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise click.UsageError(f"{given[0]} cannot be given with --config; set it in that file")
+        name = given[0].opts[0]
+        advice = "" if given[0].name in unsupported else "; set it in that file"
+        raise click.UsageError(f"{name} cannot be given with --config{advice}")
 
 
 def _say_how_to_use(model: Path) -> None:

@@ -88,6 +88,33 @@ def test_organs_without_known_dice_cannot_be_fitted(samples):
         fit_calibration(unknown, load_anatomy(), "")
 
 
+def test_wrong_organs_of_drawn_images_do_not_make_an_organ_known(samples):
+    nan = float("nan")
+    unknown = [
+        each if each.family not in (WHOLE,) else replace(each, dice={**each.dice, "heart": nan})
+        for each in samples
+    ]
+    with pytest.raises(DatasetError, match="known Dice of the heart"):
+        fit_calibration(unknown, load_anatomy(), "")
+
+
+def test_models_of_unknown_organs_are_kept_from_other_weights(samples, fitted):
+    lungs = ("lungs", "right lung", "left lung")
+    known = [
+        replace(each, dice={name: each.dice[name] for name in lungs if name in each.dice})
+        for each in samples
+    ]
+    base = replace(fitted, weights_sha256="base")
+    found = fit_calibration(known, load_anatomy(), "mine", base=base)
+    assert found.weights_sha256 == "mine"
+    for name in ("clavicles", "heart", "clavicle"):
+        assert found.models[name] == fitted.models[name]
+    assert found.models["lungs"].coefficients == pytest.approx(
+        fitted.models["lungs"].coefficients, abs=1e-3
+    )
+    assert found.fitted_to["kept"] == {"organs": ["clavicles", "heart"], "weights_sha256": "base"}
+
+
 def test_a_calibration_is_kept_in_the_model_folder(model, fitted):
     assert calibration_of(model) is None
     assert model.calibration_sha256 == ""

@@ -72,13 +72,15 @@ def test_each_data_set_is_split_by_its_own_share(folder):
         (TWO.replace('"b"', '"a"'), "two data sets have the name 'a'"),
         (TWO + "colour = 3", "'b': unknown setting 'colour'"),
         (TWO + "organs = ['spine']", "'b': no organ 'spine'"),
+        (TWO + "organs = ['lungs']", "'b': organs needs masks"),
+        (TWO + "masks = 'm'\norgans = []", "'b': organs is empty"),
         (TWO + "organs = 'lungs'", "'b': organs must be list"),
         (TWO + "lungs-include = ['lungs']", "'b': lungs-include lists other organs"),
         (TWO.replace("0.5", "0"), "'b': repeat must be above 0"),
         (TWO.replace("0.5", "true"), "'b': repeat must be int or float"),
         (TWO.replace("inverted", "upside"), "'b': polarity must be auto, normal, inverted"),
         (TWO + "validation = 0.7\ntest = 0.3", "'b': validation and test"),
-        (TWO + "validation = 0\ntest = 0.3", "'b': test needs validation cases"),
+        (TWO + "masks = 'm'\nvalidation = 0\ntest = 0.3", "'b': test needs validation cases"),
         ("[[datasets", "cannot be read"),
     ],
 )
@@ -102,3 +104,10 @@ def test_cases_of_the_same_name_are_refused(folder):
 def test_some_case_must_be_held_out(folder):
     with pytest.raises(DatasetError, match="no case is held out"):
         split_datasets(read_datasets(write(folder, TWO))[1:], seed=0)
+
+
+def test_a_data_set_that_is_too_small_is_named(tmp_path):
+    write_cases(tmp_path / "a", 1)
+    (dataset, _) = read_datasets(write(tmp_path, TWO))
+    with pytest.raises(DatasetError, match=r"data set .a.: 1 cases are too few.*validation = 0"):
+        dataset.split(seed=0)

@@ -37,8 +37,14 @@ def test_results_are_listed_by_data_set(model):
         "precision": "int8",
         "organs": {},
         "datasets": {
-            "a": {"clavicles": organ(0.9, 0.8), "heart": organ(0.95, 0.9), "lungs": organ(1, 1)},
-            "b": {"clavicles": nothing, "heart": nothing, "lungs": organ(0.97, 0.94)},
+            "a": {
+                "organs": {
+                    "clavicles": organ(0.9, 0.8),
+                    "heart": organ(0.95, 0.9),
+                    "lungs": organ(1, 1),
+                }
+            },
+            "b": {"organs": {"clavicles": nothing, "heart": nothing, "lungs": organ(0.97, 0.94)}},
         },
     }
     text = model_card(changed(model, validation=metrics))

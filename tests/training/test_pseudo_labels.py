@@ -6,6 +6,7 @@ import pytest
 from xray_seg.data.annotation import FULL, Annotation
 from xray_seg.data.arrays import Arrays
 from xray_seg.data.phantom import make_phantom, phantom_labels
+from xray_seg.errors import TrainingError
 from xray_seg.training import pseudo_labels
 from xray_seg.training.pseudo_labels import CHANGES, Change, agreement, fill_in_labels
 
@@ -110,7 +111,19 @@ def test_unlabelled_images_are_labelled_or_left_out(fill_in):
     result = fill_in(arrays(empty, [nothing, nothing]), Oracle(truth))
     assert len(result.images) == 2
     assert share_equal(labels_of(result, 1), truth) > 0.98
-    assert fill_in(arrays(empty, [nothing, nothing]), Oracle(truth, unsure=(3,))).images.size == 0
+    with pytest.raises(TrainingError, match="agree on no lungs"):
+        fill_in(arrays(empty, [nothing, nothing]), Oracle(truth, unsure=(3,)))
+    with pytest.raises(TrainingError, match="agree on no lungs"):
+        fill_in(arrays(empty, [nothing, nothing]), Oracle(np.zeros_like(truth)))
+
+
+def test_an_organ_that_is_not_found_stays_open(fill_in):
+    truth = phantom()
+    mask = np.isin(truth, (1, 3))
+    result = fill_in(
+        arrays(np.where(mask, 3, 0)[None], [LUNGS]), Oracle(np.where(truth == 2, 0, truth))
+    )
+    assert result.possible[0][0].tolist() == [True, False, True, False]
 
 
 def test_the_heart_of_an_unlabelled_image_may_hide_in_its_lungs(fill_in):
@@ -127,8 +140,8 @@ def test_known_cases_and_their_order_stay(fill_in):
     result = fill_in(cases, Oracle(truth))
     np.testing.assert_array_equal(result.fractions[0], cases.fractions[0])
     np.testing.assert_array_equal(result.images, cases.images)
-    full = Arrays(cases.images[:1], cases.fractions[:1])
-    assert fill_in_labels(full, None) is full
+    with pytest.raises(TrainingError, match="nothing to fill in"):
+        fill_in_labels(Arrays(cases.images[:1], cases.fractions[:1]), None)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -154,4 +167,4 @@ def test_agreement_is_the_mean_dice_with_the_common_mask():
     labels[2, 5:7] = 3  # one copy shows 70 pixels, the others 50, and so do all together
     found = agreement(probabilities_of(labels))
     assert found["lungs"] == pytest.approx((1 + 1 + 2 * 50 / (50 + 70)) / 3)
-    assert found["heart"] == 1  # none shows it
+    assert found["heart"] == 0  # none shows it

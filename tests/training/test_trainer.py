@@ -271,7 +271,7 @@ def test_a_full_disk_is_an_error_and_keeps_the_epoch_before(whole, tmp_path, mon
     checkpoint = (tmp_path / "run" / "checkpoint.keras").read_bytes()
     monkeypatch.setattr(checkpoints, "save_model", full)
     with pytest.raises(TrainingError, match=r"epoch 4 cannot be saved .*No space left.*--resume"):
-        save_epoch(tmp_path / "run", whole[1], {**whole[2][0], "epoch": 4.0}, keep_best=False)
+        save_epoch(tmp_path / "run", whole[1], {**whole[2][0], "epoch": 4.0})
     assert (tmp_path / "run" / "checkpoint.keras").read_bytes() == checkpoint
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,23 +60,36 @@ class Sample:
     seen: bool = False
 
 
-def fit_calibration(samples: Sequence[Sample], anatomy: Anatomy, sha256: str) -> Calibration:
+def fit_calibration(
+    samples: Sequence[Sample],
+    anatomy: Anatomy,
+    sha256: str,
+    *,
+    base: Calibration | None = None,
+) -> Calibration:
     """Fit a calibration.
 
     Args:
         samples: undegraded and degraded radiographs.
         anatomy: statistics of chests.
         sha256: hash of the weights that segmented them.
+        base: calibration whose models are kept for organs without known Dice.
 
     Raises:
-        DatasetError: the Dice of an organ is known for no sample.
+        DatasetError: the Dice of an organ is known for no radiograph, and there is no ``base``.
     """
     distances = [anatomy.shape_distances(sample.features.shape) for sample in samples]
     inputs = np.array(
         [organ_inputs(each.features, near) for each, near in zip(samples, distances, strict=True)]
     )
-    models = {}
+    models: dict[str, LogisticModel] = {}
+    kept = []
     for organ in ORGANS:
+        if base is not None and not _is_known(samples, organ.name):
+            kept.append(organ.name)
+            names = [organ.name, *(SIDE_MODELS[each] for each in SIDE_MODELS if each == organ.name)]
+            models |= {name: base.models[name] for name in names}
+            continue
         known = _known(samples, organ.name)
         dice = np.array([samples[index].dice[organ.name] for index in known])
         weights = _weights([samples[index] for index in known])
@@ -102,8 +116,17 @@ def fit_calibration(samples: Sequence[Sample], anatomy: Anatomy, sha256: str) ->
         if each.family == WHOLE
     ]
     chest_score = min(_HALF, float(np.quantile(sound, _SOUND)) - _MARGIN) if sound else 0.0
-    counts = Counter(f"{each.source} {each.family}" for each in samples)
-    return Calibration(sha256, models, max(chest_score, 0.0), fitted_to=dict(counts))
+    fitted_to: dict[str, Any] = dict(Counter(f"{each.source} {each.family}" for each in samples))
+    if base is not None and kept:
+        fitted_to["kept"] = {"organs": kept, "weights_sha256": base.weights_sha256}
+    return Calibration(sha256, models, max(chest_score, 0.0), fitted_to=fitted_to)
+
+
+def _is_known(samples: Sequence[Sample], name: str) -> bool:
+    """Whether the Dice of an organ is known for a radiograph that was not degraded."""
+    return any(
+        each.family == WHOLE and not np.isnan(each.dice.get(name, np.nan)) for each in samples
+    )
 
 
 def _known(samples: Sequence[Sample], name: str) -> list[int]:
@@ -111,8 +134,12 @@ def _known(samples: Sequence[Sample], name: str) -> list[int]:
     known = [
         index for index, sample in enumerate(samples) if not np.isnan(sample.dice.get(name, np.nan))
     ]
-    if not known:
-        raise DatasetError(f"no image has a known Dice of the {name}; add masks of it")
+    # Drawn images know that every organ is wrong, which says nothing of radiographs.
+    if not known or not _is_known(samples, name):
+        raise DatasetError(
+            f"no radiograph has a known Dice of the {name}; add masks of it, or give weights whose "
+            "calibration is kept for it (--base)"
+        )
     return known
 
 

@@ -41,6 +41,11 @@ class Annotation:
                 raise ValueError(f"no organ {name!r}: use {', '.join(_NAMES)}")
         if LUNGS.name in self.lungs_include:
             raise ValueError("lungs-include lists other organs, not the lungs themselves")
+        known = [name for name in self.lungs_include if name in self.organs]
+        if known:
+            raise ValueError(
+                f"lungs-include lists organs without masks: take {known[0]} out of organs, or of it"
+            )
 
     @property
     def is_full(self) -> bool:

@@ -260,8 +260,8 @@ def fingerprint(cases: Sequence[Case]) -> str:
     """
     digest = hashlib.sha256()
     for case in cases:
-        stated = (case.annotation, case.inverted, case.repeat)
-        if stated != (FULL, None, 1.0):
+        stated = (case.annotation, case.inverted, case.repeat, LABEL_MAP in case.masks)
+        if stated != (FULL, None, 1.0, False):
             digest.update(repr((case.name, *stated)).encode())
         for path in (case.image, *case.masks.values()):
             digest.update(case.name.encode() + b"\0" + path.read_bytes())

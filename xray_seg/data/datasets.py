@@ -48,6 +48,8 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "source": (str,),
 }
 _REQUIRED = ("name", "images")
+#: Settings that say something of masks.
+_OF_MASKS = ("organs", "lungs-include", "label-maps", "validation", "test")
 #: Values of ``polarity``: whether high values are dark.
 _POLARITIES = {"auto": None, "normal": False, "inverted": True}
 
@@ -103,7 +105,14 @@ class Dataset:
         cases = self.find_cases()
         if not self.validation_share:
             return Split(tuple(cases), (), seed)
-        return split_cases(cases, seed=seed, validation=self.validation_share, test=self.test_share)
+        try:
+            return split_cases(
+                cases, seed=seed, validation=self.validation_share, test=self.test_share
+            )
+        except DatasetError as error:
+            raise DatasetError(
+                f"data set {self.name!r}: {error}; set validation = 0 to train on all"
+            ) from error
 
 
 def read_datasets(path: str | Path, *, root: str | Path | None = None) -> tuple[Dataset, ...]:
@@ -181,6 +190,12 @@ def _dataset(table: Mapping[str, Any], root: Path) -> Dataset:
     annotation = Annotation(
         tuple(table.get("organs", FULL.organs)), tuple(table.get("lungs-include", ()))
     )
+    if "masks" not in table:
+        useless = [key for key in _OF_MASKS if key in table]
+        if useless:
+            raise ValueError(f"{useless[0]} needs masks")
+    elif not annotation.organs:
+        raise ValueError("organs is empty: name what the masks show, or leave masks out")
     return Dataset(
         table["name"],
         root / table["images"],
@@ -190,7 +205,7 @@ def _dataset(table: Mapping[str, Any], root: Path) -> Dataset:
         inverted=_POLARITIES[polarity],
         repeat=float(table.get("repeat", 1)),
         validation_share=float(shares[0]) if "masks" in table else 0.0,
-        test_share=float(shares[1]) if "masks" in table else 0.0,
+        test_share=float(shares[1]),
         source=table.get("source", ""),
     )
 

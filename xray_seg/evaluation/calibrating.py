@@ -38,16 +38,18 @@ def calibrate(
     segmenter: Segmenter,
     cases: Sequence[Case],
     *,
+    base: Calibration | None = None,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Calibration:
     """Fit a calibration of predicted Dice for the weights of a segmenter.
 
     Each radiograph is segmented as it is and once in each degraded family. Each organ must be shown
-    by the masks of some cases.
+    by the masks of some cases, unless ``base`` is given.
 
     Args:
         segmenter: the model and its engine.
         cases: radiographs with masks; better if the network was not trained on them.
+        base: calibration whose models are kept for organs that no masks show.
         on_progress: called after each case with the number of cases done.
 
     Raises:
@@ -72,7 +74,7 @@ def calibrate(
             annotation=case.annotation,
         )
         on_progress(number + 1)
-    return fit_calibration(samples, load_anatomy(), segmenter.model.sha256)
+    return fit_calibration(samples, load_anatomy(), segmenter.model.sha256, base=base)
 
 
 def read_reduced(case: Case) -> tuple[Image, Labels]:

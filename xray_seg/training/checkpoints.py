@@ -9,7 +9,6 @@ from .._util import tensorflow
 from .._util.files import atomic_path
 from ..errors import TrainingError
 from ..labels import CLASSES
-from .averaging import averaged_weights
 from .compiled import loss_function
 from .config import TrainingConfig
 from .run_record import (
@@ -30,15 +29,13 @@ _RESTORE = "restore it, or start a new run in another --out"
 _ADVICE = "the last whole epoch is kept: free some space and continue with --resume"
 
 
-def save_epoch(folder: Path, model: keras.Model, row: EpochRow, *, keep_best: bool) -> None:
+def save_epoch(folder: Path, model: keras.Model, row: EpochRow) -> None:
     """Save a checkpoint and a row of history, each atomically.
 
     Args:
         folder: run folder.
         model: the compiled network; the checkpoint includes the optimizer's state.
         row: results of this epoch; its ``epoch`` counts from 1.
-        keep_best: also save the network to ``best.keras`` if its validation accuracy is the best
-            so far.
 
     Raises:
         TrainingError: a file cannot be written; the last epoch's checkpoint is unchanged.
@@ -46,12 +43,26 @@ def save_epoch(folder: Path, model: keras.Model, row: EpochRow, *, keep_best: bo
     # The checkpoint is written last: a history row without a checkpoint is dropped on resume.
     rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
     with translate_os_errors(f"{folder}: epoch {row['epoch']:.0f} cannot be saved", _ADVICE):
-        if keep_best and best_epoch(rows) == row["epoch"]:
-            with averaged_weights(model):
-                save_model(model, folder / BEST_FILE)
         write_history(folder, rows)
         save_model(model, folder / CHECKPOINT_FILE)
         _log_scalars(folder / "tensorboard", row)
+
+
+def save_best(folder: Path, model: keras.Model, row: EpochRow) -> None:
+    """Save a network to ``best.keras`` if the validation accuracy of this epoch is the best so far.
+
+    Args:
+        folder: run folder.
+        model: the network with the weights that were validated.
+        row: results of this epoch; its ``epoch`` counts from 1.
+
+    Raises:
+        TrainingError: the file cannot be written.
+    """
+    rows = [*read_history(folder)[: int(row["epoch"]) - 1], row]
+    if best_epoch(rows) == row["epoch"]:
+        with translate_os_errors(f"{folder}: epoch {row['epoch']:.0f} cannot be saved", _ADVICE):
+            save_model(model, folder / BEST_FILE)
 
 
 def save_weights(folder: Path, model: keras.Model) -> None:

@@ -22,6 +22,9 @@ _CHOICES = {
 }
 #: Settings that must be above 0 where they are not None.
 _POSITIVE = ("size", "epochs", "batch_size", "steps", "learning_rate", "patience")
+#: Settings that are whole numbers where they are not None; the other numbers may have fractions.
+_WHOLE = ("size", "epochs", "batch_size", "steps", "phantoms", "patience", "seed")
+_NUMBERS = ("learning_rate", "warmup_epochs", "weight_decay", "ema", "dropout")
 #: Not recorded: a run's record lists the cases of each part by name.
 _UNRECORDED = ("validation_share", "test_share")
 
@@ -90,6 +93,12 @@ class TrainingConfig:
         Raises:
             ValueError: a setting is out of range or not one of the names it can take.
         """
+        for setting in (*_WHOLE, *_NUMBERS):
+            value = getattr(self, setting)
+            kind = int if setting in _WHOLE else (int, float)
+            if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+                what = "a whole number" if setting in _WHOLE else "a number"
+                raise ValueError(f"{setting} must be {what}, not {value!r}")
         if not 0 <= self.phantoms <= PHANTOM_POOL:
             raise ValueError(f"phantoms must be 0 to {PHANTOM_POOL}, not {self.phantoms}")
         for setting in _POSITIVE:
@@ -98,6 +107,10 @@ class TrainingConfig:
                 raise ValueError(f"{setting} must be above 0, not {value}")
         if self.ema is not None and not 0 < self.ema < 1:
             raise ValueError(f"ema must be between 0 and 1, not {self.ema}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be 0 or more and below 1, not {self.dropout}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
         for setting, choices in _CHOICES.items():
             if getattr(self, setting) not in choices:
                 raise ValueError(

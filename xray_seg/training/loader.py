@@ -166,4 +166,4 @@ def _drawn(real: Arrays, random: np.random.Generator) -> list[int]:
     shuffled = random.permutation(len(real.repeats))
     ends = np.floor(np.cumsum(real.repeats[shuffled]) + random.random()).astype(int)
     counts = np.diff(ends, prepend=0)
-    return np.repeat(shuffled, counts).tolist()
+    return np.repeat(shuffled, counts).tolist() or [int(shuffled[0])]

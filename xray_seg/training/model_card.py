@@ -107,9 +107,8 @@ def _shown(annotation: Mapping[str, Any]) -> str:
 
 def _results(metrics: Mapping[str, Any]) -> str:
     """Table of Dice and Jaccard of the validation cases, by data set."""
-    groups: dict[str, Mapping[str, Any]] = metrics.get("datasets") or {
-        "validation": metrics.get("organs", {})
-    }
+    parts: Mapping[str, Any] = metrics.get("datasets") or {"validation": metrics}
+    groups = {name: part.get("organs", {}) for name, part in parts.items()}
     rows = [
         [group, *(_scores(organs.get(organ.name)) for organ in ORGANS)]
         for group, organs in groups.items()

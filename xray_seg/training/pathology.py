@@ -116,7 +116,7 @@ def _side_of(
     part = slice(middle, None) if is_left else slice(None, middle)
     half[:, part] = lungs[:, part]
     rows, columns = np.flatnonzero(half.any(axis=1)), np.flatnonzero(half.any(axis=0))
-    least = _SMALLEST * len(lungs)
+    least = max(2, _SMALLEST * len(lungs))
     if len(rows) < least or len(columns) < least:
         return None
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1]), 1 if is_left else -1

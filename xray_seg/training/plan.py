@@ -36,7 +36,9 @@ from typing import Any
 
 from ..data.datasets import Dataset, parse_datasets
 from ..errors import TrainingError
-from .config import TrainingConfig
+from ..models.network import check_size
+from .config import DEFAULT_NETWORK, DEFAULT_SIZE, TrainingConfig
+from .run_record import WEIGHTS_SETTINGS
 
 #: Settings of a stage beside those of TrainingConfig.
 _STAGE_KEYS = ("name", "datasets", "repeat")
@@ -99,11 +101,13 @@ def read_plan(path: str | Path, *, root: str | Path | None = None) -> TrainingPl
     )
     common = _settings(content.get("settings", {}), f"{path}: settings")
     common["seed"] = content.get("seed", 0)
-    stages: list[Stage] = []
-    for table in content.get("stages", [{"name": "training"}]):
-        stages.append(_parse_stage(table, common, datasets, stages, str(path)))
-    if not stages:
+    tables = content.get("stages", [{"name": "training"}])
+    if not isinstance(tables, list) or not tables:
         raise TrainingError(f"{path}: lists no stages; give a table [[stages]] for each")
+    stages: list[Stage] = []
+    for table in tables:
+        stages.append(_parse_stage(table, common, datasets, stages, str(path)))
+    _check_references(stages, str(path))
     return TrainingPlan(str(content.get("name", path.stem)), tuple(stages), text)
 
 
@@ -119,11 +123,13 @@ def _parse_stage(
         raise TrainingError(f"{source}: each of the stages needs a name")
     name = table["name"]
     where = f"{source}: stage {name!r}"
-    if name in {stage.name for stage in before} or Path(name).name != name:
+    if name in {stage.name for stage in before} or Path(name).name != name or name in ("", ".."):
         raise TrainingError(f"{where}: the name must be unique, and fit for a folder")
     own = _settings({key: table[key] for key in table if key not in _STAGE_KEYS}, where)
     try:
         config = TrainingConfig(**{**common, **own})
+        if config.init is None or config.network:
+            check_size(config.network or DEFAULT_NETWORK, config.size or DEFAULT_SIZE)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{where}: {error}") from error
     return Stage(name, config, _chosen(table, datasets, where))
@@ -135,6 +141,8 @@ def _chosen(
     """The data sets of a stage, with the repeats that it gives them."""
     by_name = {dataset.name: dataset for dataset in datasets}
     names, repeats = table.get("datasets", list(by_name)), table.get("repeat", {})
+    if not isinstance(names, list) or not names or not isinstance(repeats, Mapping):
+        raise TrainingError(f"{where}: datasets must be a list of names, repeat a table by name")
     for name in (*names, *repeats):
         if name not in by_name:
             raise TrainingError(f"{where}: no data set {name!r}; use {', '.join(by_name)}")
@@ -145,6 +153,18 @@ def _chosen(
         replace(by_name[name], repeat=float(repeats.get(name, by_name[name].repeat)))
         for name in names
     )
+
+
+def _check_references(stages: list[Stage], source: str) -> None:
+    """Raise TrainingError if a stage starts from itself or a later one."""
+    names = [stage.name for stage in stages]
+    for index, stage in enumerate(stages):
+        for setting in WEIGHTS_SETTINGS:
+            if getattr(stage.config, setting) in names[index:]:
+                raise TrainingError(
+                    f"{source}: stage {stage.name!r}: {setting.replace('_', '-')} must name an "
+                    "earlier stage or weights"
+                )
 
 
 def _settings(table: Any, where: str) -> dict[str, Any]:

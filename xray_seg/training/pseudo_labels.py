@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.arrays import Arrays
+from ..errors import TrainingError
 from ..labels import BACKGROUND, CLASSES, LUNGS, ORGANS
 from ..models.engines import Engine, open_engine
 from ..models.losses import complete
@@ -75,9 +76,12 @@ def fill_in_labels(cases: Arrays, model: Model) -> Arrays:
     Returns:
         The cases, each with what its masks show and the organs that could be filled in as labels.
         Cases of which nothing is known are left out.
+
+    Raises:
+        TrainingError: the masks of all cases show all organs, or no case is left.
     """
     if cases.possible is None:
-        return cases
+        raise TrainingError("labels-from has nothing to fill in: the masks show all organs")
     known = np.eye(CLASSES, dtype=bool)
     is_open = [not np.array_equal(each, known) for each in cases.possible]
     engine = open_engine(model)
@@ -90,6 +94,8 @@ def fill_in_labels(cases: Arrays, model: Model) -> Arrays:
                 fractions[index], possible[index], probabilities
             )
     is_labelled = ~possible[:, BACKGROUND].all(axis=-1)
+    if not is_labelled.any():
+        raise TrainingError(f"{model.name}: its predictions agree on no lungs; add masks")
     repeats = None if cases.repeats is None else cases.repeats[is_labelled]
     return replace(
         cases,
@@ -107,7 +113,8 @@ def agreement(probabilities: Grids) -> dict[str, float]:
         probabilities: (N, S, S, 4) class probabilities of N copies, on the same pixels.
 
     Returns:
-        Mean Dice between an organ in each copy and in the mean of all; 1 where none shows it.
+        Mean Dice between an organ in each copy and in the mean of all; 0 where none shows it,
+        since finding nothing is no evidence that nothing is there.
     """
     together = probabilities.mean(axis=0).argmax(axis=-1)
     copies = probabilities.argmax(axis=-1)
@@ -116,7 +123,7 @@ def agreement(probabilities: Grids) -> dict[str, float]:
         mask, masks = together == organ.label, copies == organ.label
         sizes = mask.sum() + masks.sum(axis=(1, 2))
         overlap = (mask & masks).sum(axis=(1, 2))
-        result[organ.name] = float(np.mean(np.where(sizes, 2 * overlap / np.maximum(sizes, 1), 1)))
+        result[organ.name] = float(np.mean(2 * overlap / np.maximum(sizes, 1)))
     return result
 
 

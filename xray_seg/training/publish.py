@@ -10,7 +10,7 @@ from typing import Any
 from ..data.cases import Case
 from ..data.splits import Split
 from ..evaluation.scoring import evaluate
-from ..evaluation.summary import summarise
+from ..evaluation.summary import is_jsrt, summarise
 from ..models.model_folder import write_card
 from ..segmenter import Segmenter
 from ..serving.export import export
@@ -69,12 +69,19 @@ def publish(
         "epochs_seconds": round(sum(row["seconds"] for row in history)),
         "history": [_card_row(row) for row in history],
         "grid_scores": grid_scores,
-        "licence": LICENCE,
+        **_licence(split, record),
         **facts,
         "recipe": record["recipe"] | facts.get("recipe", {}),
     }
     folder = export(model, run / MODEL_FOLDER, name, card)
     return score_model(folder, split.validation, spacing=spacing, on_case=on_case)
+
+
+def _licence(split: Split, record: dict[str, Any]) -> dict[str, str]:
+    """Licence of weights that JSRT, or weights of this package, went into; else it is not known."""
+    names = [case.name for case in (*split.train, *split.validation, *split.test)]
+    names += record.get("trained_before", [])
+    return {"licence": LICENCE} if any(is_jsrt([name]) for name in names) else {}
 
 
 def score_model(

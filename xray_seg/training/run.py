@@ -109,8 +109,8 @@ def train(
         resume: continue from the last complete epoch in the run folder. Without it a folder that
             holds a run is an error.
         finish: train no more: export and score the network after the epochs done so far.
-        on_progress: called on the first host at the start of each stage, after each epoch, and
-            after each validation case.
+        on_progress: called on the first host at the start of each stage, after each step (except
+            with JAX devices or hosts) and epoch, and after each validation case.
 
     Returns:
         The published run; None on hosts other than the first.
@@ -172,7 +172,7 @@ def train_split(
     Returns, raises: as ``train``.
     """
     out = Path(out)
-    config = resolve_config(_resumed_precision(config, out) if resume or finish else config)
+    config = resolve_config(resumed_precision(config, out) if resume or finish else config)
     report = _Reporter(on_progress if hosts.first else None, split, config.epochs)
     report.training(None)
     fit_run = partial(fit, on_step=report.step)
@@ -214,7 +214,7 @@ def _locked(run: Path) -> Iterator[None]:
         yield
 
 
-def _resumed_precision(config: TrainingConfig, run: Path) -> TrainingConfig:
+def resumed_precision(config: TrainingConfig, run: Path) -> TrainingConfig:
     """Replace precision ``auto`` by that of the run to resume, maybe of another machine."""
     if config.precision != "auto" or not (run / RECORD_FILE).exists():
         return config

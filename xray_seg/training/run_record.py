@@ -33,6 +33,9 @@ CHECKPOINT_FILE = "checkpoint.keras"
 BEST_FILE = "best.keras"
 WEIGHTS_FILE = "weights.keras"
 
+#: Settings that name weights; the record holds the digests of these weights.
+WEIGHTS_SETTINGS = ("init", "labels_from")
+
 #: A row of ``history.csv``: times, losses and scores of an epoch by column name.
 EpochRow = dict[str, float]
 
@@ -129,7 +132,12 @@ def differences(record: dict[str, Any], before: dict[str, Any]) -> list[str]:
     for key, value in record.items():
         old = before.get(key)
         if key == "recipe" and isinstance(old, dict):
-            settings = [setting for setting in value if value[setting] != old.get(setting)]
+            # Weights are compared by their digests: their folder may have moved.
+            settings = [
+                setting
+                for setting in value
+                if setting not in WEIGHTS_SETTINGS and value[setting] != old.get(setting)
+            ]
             found += [f"{setting} ({old.get(setting)} before)" for setting in settings]
         elif key != "made_with" and value != old:
             found.append(key)

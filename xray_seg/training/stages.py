@@ -7,20 +7,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..data.datasets import split_datasets
+from ..data.datasets import Dataset, split_datasets
 from ..data.splits import Split
 from ..errors import TrainingError
-from ..models.model_folder import load_model
+from ..models.model_folder import MODEL_CARD_FILE, load_model
 from .build import resolve_config
 from .config import TrainingConfig
 from .plan import Stage, TrainingPlan
 from .publish import MODEL_FOLDER
-from .run import TrainingProgress, TrainingResult, train_split
-from .run_record import CHECKPOINT_FILE, RECORD_FILE, differences, read_record
+from .run import TrainingProgress, TrainingResult, resumed_precision, train_split
+from .run_record import (
+    CHECKPOINT_FILE,
+    RECORD_FILE,
+    WEIGHTS_SETTINGS,
+    differences,
+    read_record,
+)
 from .trainer import make_record
-
-#: Settings that may name an earlier stage.
-_REFERENCES = ("init", "labels_from")
 
 
 def train_plan(
@@ -54,14 +57,13 @@ def train_plan(
     out = Path(out)
     if not resume and any((out / stage.name / RECORD_FILE).exists() for stage in plan.stages):
         raise TrainingError(f"{out}: holds a run already; give --resume or another --out")
+    splits = [split_datasets(stage.datasets, seed=stage.config.seed) for stage in plan.stages]
     results = []
-    for stage in plan.stages:
-        split = split_datasets(stage.datasets, seed=stage.config.seed)
+    for stage, split in zip(plan.stages, splits, strict=True):
         config = _resolved(stage.config, plan, out)
         run = out / stage.name
         if resume and _is_finished(run, split, config):
-            metrics = load_model(run / MODEL_FOLDER).card.get("validation", {})
-            results.append(TrainingResult(run, run / MODEL_FOLDER, metrics, config, split))
+            results.append(_finished_result(run, split, config))
             continue
         if on_stage:
             on_stage(stage)
@@ -85,24 +87,23 @@ def _resolved(config: TrainingConfig, plan: TrainingPlan, out: Path) -> Training
     names = {stage.name for stage in plan.stages}
     folders = {
         setting: str(out / value / MODEL_FOLDER)
-        for setting in _REFERENCES
+        for setting in WEIGHTS_SETTINGS
         if (value := getattr(config, setting)) in names
     }
     return replace(config, **folders)  # type: ignore[arg-type]
 
 
 def _is_finished(run: Path, split: Split, config: TrainingConfig) -> bool:
-    """Whether a stage has a model.
+    """Whether a stage has a model with scores.
 
     Raises:
         TrainingError: it was trained with other settings or data.
     """
-    if not (run / MODEL_FOLDER).exists():
+    # Written last. A model without it is exported and scored again.
+    if not (run / MODEL_FOLDER / MODEL_CARD_FILE).exists():
         return False
-    before = read_record(run)
-    precision = before["recipe"].get("precision", config.precision)
-    record = make_record(split, resolve_config(replace(config, precision=precision)))
-    changed = differences(record, before)
+    record = make_record(split, resolve_config(resumed_precision(config, run)))
+    changed = differences(record, read_record(run))
     if changed:
         raise TrainingError(
             f"{run}: {' and '.join(changed)} differ from the finished stage's {RECORD_FILE}; "
@@ -111,16 +112,23 @@ def _is_finished(run: Path, split: Split, config: TrainingConfig) -> bool:
     return True
 
 
+def _finished_result(run: Path, split: Split, config: TrainingConfig) -> TrainingResult:
+    """The result of a finished stage; its metrics are those of the card, without single cases."""
+    metrics = load_model(run / MODEL_FOLDER).card.get("validation", {})
+    seen = read_record(run).get("held_out_but_trained_before", ())
+    return TrainingResult(run, run / MODEL_FOLDER, metrics, config, split, tuple(seen))
+
+
 def _card_facts(plan: TrainingPlan, stage: Stage) -> dict[str, Any]:
     """Entries of the card of a stage, without the paths of this machine."""
     return {
-        "recipe": {setting: getattr(stage.config, setting) for setting in _REFERENCES},
+        "recipe": {setting: getattr(stage.config, setting) for setting in WEIGHTS_SETTINGS},
         "plan": plan.text,
         "stage": stage.name,
         "datasets": [_describe(dataset) for dataset in stage.datasets],
     }
 
 
-def _describe(dataset: Any) -> dict[str, Any]:
+def _describe(dataset: Dataset) -> dict[str, Any]:
     facts = asdict(dataset)
     return {key: value for key, value in facts.items() if key not in ("images", "masks")}

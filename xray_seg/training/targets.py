@@ -49,9 +49,25 @@ def class_shares(targets: Any, probabilities: Any, ops: Any) -> Any:
     Returns:
         (B, S, S, 4) class shares that sum to 1.
     """
-    if targets.shape[-1] == CLASSES:
+    possible = possible_classes(targets, ops)
+    if possible is None:
         return targets
+    return complete(targets[..., :CLASSES], possible, probabilities, ops)
+
+
+def possible_classes(targets: Any, ops: Any) -> Any:
+    """Classes that labels can mean.
+
+    Args:
+        targets: as ``pack_targets`` returns them.
+        ops: ``keras.ops``.
+
+    Returns:
+        (B, 4, 4) float32, 1 where a label (row) can mean a class (column), else 0; None where
+        labels are classes.
+    """
+    if targets.shape[-1] == CLASSES:
+        return None
     codes = ops.cast(targets[:, 0, 0, CLASSES], "int32")[:, None]
     bits = (codes // _BITS.astype(np.int32)) % 2
-    possible = ops.reshape(ops.cast(bits, "float32"), (-1, CLASSES, CLASSES))
-    return complete(targets[..., :CLASSES], possible, probabilities, ops)
+    return ops.reshape(ops.cast(bits, "float32"), (-1, CLASSES, CLASSES))

@@ -26,7 +26,7 @@ from ..models.network import is_dropout_state
 from .augmentation import REVISION
 from .averaging import averaged_weights, keep_averaged_weights
 from .build import build_model, network_and_size, resolve_config
-from .checkpoints import load_best, load_checkpoint, save_epoch, save_weights
+from .checkpoints import load_best, load_checkpoint, save_best, save_epoch, save_weights
 from .config import TrainingConfig
 from .hosts import SINGLE_HOST, Hosts, exchange, run_on_all, run_on_first
 from .loader import (
@@ -94,11 +94,12 @@ def fit(
         with _not_distributed():
             with averaged_weights(model):
                 scores = model.evaluate(*validation, config.batch_size, verbose=0, return_dict=True)
-            row |= {f"val_{key}": float(value) for key, value in scores.items()}
-            # The last digits may differ between hosts, and these scores decide when to stop.
-            row = exchange(hosts, row)[0]
-            keep_best = config.patience is not None
-            run_on_first(hosts, partial(save_epoch, folder, model, row, keep_best=keep_best))
+                row |= {f"val_{key}": float(value) for key, value in scores.items()}
+                # The last digits may differ between hosts, and these scores decide when to stop.
+                row = exchange(hosts, row)[0]
+                if config.patience is not None:
+                    run_on_first(hosts, partial(save_best, folder, model, row))
+            run_on_first(hosts, partial(save_epoch, folder, model, row))
         rows.append(row)
         if on_epoch:
             on_epoch(row)
