@@ -242,8 +242,8 @@ def _warn_of_seen_cases(result: TrainingResult) -> None:
     if result.seen_before:
         console.warning(
             f"{len(result.seen_before)} of the cases held out were used to train "
-            f"{result.config.init}: their scores are too high. Start from it with the same --seed and --recipe, or hold "
-            "out other cases."
+            f"{result.config.init}: their scores are too high. Start from it with the same --seed "
+            "and --recipe, or hold out other cases."
         )
 
 
