@@ -2,20 +2,23 @@
 
 Lee, "Pseudo-label", ICML Workshop on Challenges in Representation Learning, 2013. Masks are kept:
 the network only divides a label's area over the classes that it can mean (``losses.complete``).
-An organ of an image is filled in only where predictions of changed copies of the image agree on it.
+An organ of an image is filled in only if predictions of changed copies of the image agree on it.
+Otherwise nothing is learnt where one of the copies shows it. It is not left open: the network would
+learn to call everything uncertain by the name of an organ that can be anywhere, as experiments
+showed (docs/experiments.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.arrays import Arrays
 from ..errors import TrainingError
-from ..labels import BACKGROUND, CLASSES, LUNGS, ORGANS
+from ..labels import BACKGROUND, CLASSES, HEART, LUNGS, ORGANS
 from ..models.engines import Engine, open_engine
 from ..models.losses import complete
 from ..models.model_folder import Model
@@ -25,6 +28,8 @@ Grids = npt.NDArray[np.float32]
 #: Least agreement, as the mean Dice between the organ in each copy and in all of them together.
 #: Dice of a small organ varies more.
 LEAST_AGREEMENT = {"clavicles": 0.85, "heart": 0.92, "lungs": 0.94}
+#: Probability from which a copy shows a rejected organ.
+_SUSPECTED = 0.1
 #: Images whose copies are segmented at a time.
 _AT_ONCE = 8
 
@@ -75,7 +80,8 @@ def fill_in_labels(cases: Arrays, model: Model) -> Arrays:
 
     Returns:
         The cases, each with what its masks show and the organs that could be filled in as labels.
-        Cases of which nothing is known are left out.
+        Cases in which a copy shows no heart or no lungs, and cases without masks whose copies do
+        not agree on the lungs, are left out.
 
     Raises:
         TrainingError: the masks of all cases show all organs, or no case is left.
@@ -86,23 +92,23 @@ def fill_in_labels(cases: Arrays, model: Model) -> Arrays:
     is_open = [not np.array_equal(each, known) for each in cases.possible]
     engine = open_engine(model)
     fractions, possible = cases.fractions.copy(), cases.possible.copy()
+    is_kept = np.ones(len(fractions), bool)
     todo = np.flatnonzero(is_open)
     for start in range(0, len(todo), _AT_ONCE):
         part = todo[start : start + _AT_ONCE]
         for index, probabilities in zip(part, _predict(engine, cases.images[part]), strict=True):
-            fractions[index], possible[index] = _fill_in(
-                fractions[index], possible[index], probabilities
-            )
-    is_labelled = ~possible[:, BACKGROUND].all(axis=-1)
-    if not is_labelled.any():
-        raise TrainingError(f"{model.name}: its predictions agree on no lungs; add masks")
-    repeats = None if cases.repeats is None else cases.repeats[is_labelled]
-    return replace(
-        cases,
-        images=cases.images[is_labelled],
-        fractions=fractions[is_labelled],
-        possible=possible[is_labelled],
-        repeats=repeats,
+            filled = _fill_in(fractions[index], possible[index], probabilities)
+            if filled is None:
+                is_kept[index] = False
+            else:
+                fractions[index], possible[index] = filled
+    if not is_kept.any():
+        raise TrainingError(f"{model.name}: shows heart and lungs in no case; add masks")
+    return Arrays(
+        cases.images[is_kept],
+        fractions[is_kept],
+        possible[is_kept],
+        None if cases.repeats is None else cases.repeats[is_kept],
     )
 
 
@@ -129,39 +135,49 @@ def agreement(probabilities: Grids) -> dict[str, float]:
 
 def _fill_in(
     fractions: npt.NDArray[np.uint8], possible: npt.NDArray[np.bool_], probabilities: Grids
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Labels of one case with the organs that the copies agree on, and what they can mean."""
-    from ..kernels import upsample_plane
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]] | None:
+    """Labels of one case with the organs that were filled in, and what the labels can mean.
 
+    Returns:
+        (H, W, 4) shares of labels in 255ths and (4, 4) what they can mean; None where a copy
+        shows no heart or no lungs, or the copies do not agree on lungs that have no mask.
+    """
+    is_unknown = possible[BACKGROUND]
     found = agreement(probabilities)
     rejected = [
         organ.label
         for organ in ORGANS
-        if possible[BACKGROUND, organ.label] and found[organ.name] < LEAST_AGREEMENT[organ.name]
+        if is_unknown[organ.label] and found[organ.name] < LEAST_AGREEMENT[organ.name]
     ]
-    if LUNGS.label in rejected:  # without masks: nothing to hold on to
-        return fractions, possible
-    side = fractions.shape[:2]
-    mean = probabilities.mean(axis=0)
-    fine = np.stack(
-        [upsample_plane(np.ascontiguousarray(p), side) for p in mean.transpose(2, 0, 1)]
-    )
+    is_missing = any(found[organ.name] == 0 for organ in (HEART, LUNGS))
+    if is_missing or LUNGS.label in rejected:
+        return None
     allowed = possible.copy()
     allowed[:, rejected] = False
     np.fill_diagonal(allowed, True)
     shares = complete(
         (fractions / np.float32(255))[None],
         allowed[None].astype(np.float32),
-        fine.transpose(1, 2, 0)[None],
+        _enlarged(probabilities.mean(axis=0), fractions.shape[0])[None],
         np,
     )[0]
     is_open = np.eye(CLASSES, dtype=bool)
-    is_open[BACKGROUND, rejected] = True
-    # Where no mask says otherwise, the area of a rejected organ may also have become lung.
-    is_open[LUNGS.label, rejected] = (
-        possible[LUNGS.label, rejected] | possible[BACKGROUND, LUNGS.label]
-    )
+    for label in rejected:
+        # Nothing is learnt where a copy shows it: there, its label can mean everything.
+        area = _enlarged(probabilities[..., label : label + 1].max(axis=0), fractions.shape[0])
+        place = area[..., 0] > _SUSPECTED
+        shares[place] = np.eye(CLASSES)[label]
+        is_open[label] = True
     return (shares * 255).round().astype(np.uint8), is_open
+
+
+def _enlarged(planes: Grids, side: int) -> Grids:
+    """(S, S, C) to (side, side, C) by bilinear interpolation."""
+    from ..kernels import upsample_plane
+
+    shape = (side, side)
+    channels = [np.ascontiguousarray(plane) for plane in planes.transpose(2, 0, 1)]
+    return np.stack([upsample_plane(plane, shape) for plane in channels], axis=-1)
 
 
 def _predict(engine: Engine, images: Grids) -> Sequence[Grids]:
