@@ -231,14 +231,22 @@ def command(
         )
     if result is None:  # the first host reports
         return
-    _warn_of_seen_cases(result)
+    _warn(result)
     show(result.metrics)
     console.say((out / "table.md").read_text())
     _say_how_to_use(result.model)
 
 
-def _warn_of_seen_cases(result: TrainingResult) -> None:
-    """Warn if the initial weights were trained on cases that are held out."""
+def _warn(result: TrainingResult) -> None:
+    """Warn of organs that were left open, and of scores on cases that were trained on before."""
+    from ..training.run import open_organs
+
+    unknown = open_organs(result.split)
+    if unknown and result.config.labels_from is None:
+        console.warning(
+            f"{' and '.join(unknown)}: the masks of some cases do not show them, and nothing "
+            "filled them in, so they take up what is uncertain. Give --labels-from or --init."
+        )
     if result.seen_before:
         console.warning(
             f"{len(result.seen_before)} of the cases held out were used to train "
@@ -265,7 +273,7 @@ def _train_plan(
             on_stage=lambda stage: console.line(f"stage {stage.name}"),
             on_progress=TrainingDisplay(stack),
         )
-    _warn_of_seen_cases(result)
+    _warn(result)
     if "cases" in result.metrics:  # not where it was finished before
         show(result.metrics)
     _say_how_to_use(result.model)

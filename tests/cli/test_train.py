@@ -255,10 +255,31 @@ def test_settings_of_a_plan_are_not_given_as_options(sample, xrayseg):
     assert (status, "--data is for --config" in err) == (2, True)
 
 
-def test_organs_without_masks_are_filled_in_from_other_weights(sample, xrayseg, tiny_model):
+def test_organs_that_nothing_fills_in_are_named(sample, xrayseg):
     lungs = ["--organs", "lungs", "--lungs-include", "clavicles", "--epochs", "1"]
-    fill = ["--init", tiny_model, "--labels-from", tiny_model, "--phantoms", "0"]
-    status, _, _ = xrayseg("train", *_data(sample), *lungs, *fill, "--out", "run")
-    assert status == 0
+    lungs += ["--phantoms", "0", "--batch-size", "2"]
+    with tiny_network():
+        status, _, err = xrayseg(
+            "train", *_data(sample), *lungs, "--out", "run", "--arch", "tiny", "--size", "16"
+        )
+    assert status == 0, err
+    assert "clavicles and heart: the masks of some cases do not show them" in err
+    assert json.loads(Path("run/run.json").read_text())["labels_from_sha256"] is None
+
+
+def test_the_initial_weights_fill_in_organs_without_masks(sample, xrayseg, tiny_model, monkeypatch):
+    filled = []
+
+    def fill_in(cases, model):
+        filled.append(model.folder)
+        return cases
+
+    monkeypatch.setattr("xray_seg.training.trainer.fill_in_labels", fill_in)
+    lungs = ["--organs", "lungs", "--lungs-include", "clavicles", "--epochs", "1"]
+    lungs += ["--phantoms", "0", "--batch-size", "2", "--init", tiny_model]
+    status, _, err = xrayseg("train", *_data(sample), *lungs, "--out", "run")
+    assert status == 0, err
+    assert "do not show them" not in err
+    assert filled == [tiny_model]
     record = json.loads(Path("run/run.json").read_text())
     assert record["labels_from_sha256"] == record["init_sha256"] is not None

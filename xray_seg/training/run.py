@@ -14,6 +14,7 @@ from ..data.annotation import FULL, Annotation
 from ..data.cases import Case, find_cases
 from ..data.splits import Split, fold_cases, split_cases
 from ..errors import TrainingError
+from ..labels import ORGANS
 from .build import resolve_config
 from .config import STANDARD, TrainingConfig
 from .devices import fit_on_devices
@@ -165,13 +166,15 @@ def train_split(
     """Train a network on given cases, and export and score it.
 
     Args:
-        split: cases to train, validate and test on.
+        split: cases to train, validate and test on. Organs that masks do not show are filled in
+            from ``config.labels_from``, or else from the initial weights, if there are any.
         facts: further entries of the model card; they replace entries of the same name.
         out, config, name, spacing, devices, hosts, resume, finish, on_progress: as of ``train``.
 
     Returns, raises: as ``train``.
     """
     out = Path(out)
+    config = with_labels(config, split)
     config = resolve_config(resumed_precision(config, out) if resume or finish else config)
     report = _Reporter(on_progress if hosts.first else None, split, config.epochs)
     report.training(None)
@@ -190,6 +193,19 @@ def train_split(
         )
     seen = read_record(out).get("held_out_but_trained_before", ())
     return TrainingResult(out, out / MODEL_FOLDER, metrics, config, split, tuple(seen))
+
+
+def with_labels(config: TrainingConfig, split: Split) -> TrainingConfig:
+    """Let the initial weights fill in what masks do not show, unless others are to do so."""
+    if config.labels_from is None and open_organs(split):
+        return replace(config, labels_from=config.init)
+    return config
+
+
+def open_organs(split: Split) -> tuple[str, ...]:
+    """Names of the organs that the masks of some training cases do not show."""
+    known = [case.annotation.organs for case in split.train]
+    return tuple(organ.name for organ in ORGANS if any(organ.name not in each for each in known))
 
 
 @contextmanager

@@ -27,7 +27,8 @@ class _Overlap(keras.metrics.OneHotIoU):  # type: ignore[misc]
         possible = possible_classes(y_true, ops)
         if possible is not None:
             is_known = 1 - possible[:, BACKGROUND, self.target_class_ids[0]]  # (B,)
-            sample_weight = ops.broadcast_to(is_known[:, None, None], ops.shape(y_pred)[:3])
+            weights = ops.cast(is_known, self.dtype)[:, None, None]
+            sample_weight = ops.broadcast_to(weights, ops.shape(y_pred)[:3])
         return super().update_state(class_shares(y_true, y_pred, ops), y_pred, sample_weight)
 
 

@@ -15,7 +15,7 @@ from .build import resolve_config
 from .config import TrainingConfig
 from .plan import Stage, TrainingPlan
 from .publish import MODEL_FOLDER
-from .run import TrainingProgress, TrainingResult, resumed_precision, train_split
+from .run import TrainingProgress, TrainingResult, resumed_precision, train_split, with_labels
 from .run_record import (
     CHECKPOINT_FILE,
     RECORD_FILE,
@@ -102,7 +102,8 @@ def _is_finished(run: Path, split: Split, config: TrainingConfig) -> bool:
     # Written last. A model without it is exported and scored again.
     if not (run / MODEL_FOLDER / MODEL_CARD_FILE).exists():
         return False
-    record = make_record(split, resolve_config(resumed_precision(config, run)))
+    config = resolve_config(resumed_precision(with_labels(config, split), run))
+    record = make_record(split, config)
     changed = differences(record, read_record(run))
     if changed:
         raise TrainingError(
