@@ -10,7 +10,7 @@ from xray_seg.models.model_folder import write_card
 from xray_seg.training.build import build_model
 from xray_seg.training.checkpoints import load_best, load_checkpoint
 from xray_seg.training.config import TrainingConfig
-from xray_seg.training.run import _resumed_precision
+from xray_seg.training.run import resumed_precision
 from xray_seg.training.run_record import read_history, read_record
 
 CONFIG = TrainingConfig(network="unet", size=16, precision="float32")
@@ -33,7 +33,7 @@ def test_a_record_with_a_field_of_another_type(tmp_path, record):
     with pytest.raises(TrainingError, match=r"run\.json: is not a run's record"):
         read_record(tmp_path)
     with pytest.raises(TrainingError, match=r"run\.json: is not a run's record"):
-        _resumed_precision(TrainingConfig(), tmp_path)
+        resumed_precision(TrainingConfig(), tmp_path)
 
 
 def test_a_record_that_is_nested_too_deeply(tmp_path):

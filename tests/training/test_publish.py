@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -11,13 +12,13 @@ from helpers.tiny import TINY_CONFIG, tiny_network, write_cases
 from xray_seg._util import tensorflow
 from xray_seg.data.annotation import Annotation
 from xray_seg.data.arrays import load_arrays
-from xray_seg.data.cases import read_truth
+from xray_seg.data.cases import Case, read_truth
 from xray_seg.data.splits import Split, split_cases
 from xray_seg.errors import TrainingError
 from xray_seg.models.model_folder import load_model, read_variables
 from xray_seg.segmenter import Segmenter
 from xray_seg.training.loader import OVERSAMPLING, validation_batch
-from xray_seg.training.publish import publish
+from xray_seg.training.publish import _licence, publish
 from xray_seg.training.report import table
 from xray_seg.training.run_record import read_history
 from xray_seg.training.trainer import fit
@@ -47,7 +48,7 @@ def test_the_published_model_is_complete_and_replaces_what_was_there(published):
     assert model.name == "own"
     assert model.size == 16
     assert model.card["network"] == "tiny"
-    assert "research and education" in model.card["licence"]
+    assert "licence" not in model.card  # not known of a user's own radiographs
 
 
 def test_its_weights_are_those_that_were_trained(published):
@@ -169,3 +170,12 @@ def test_partly_annotated_cases_of_several_data_sets_are_published(split, tmp_pa
     right = np.asarray(model(images, training=False)).argmax(-1) == truth.argmax(-1)
     scores = json.loads((tmp_path / "scores.json").read_text("utf-8"))
     assert scores["train_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+
+
+def test_weights_that_jsrt_went_into_have_its_licence():
+    case = Case("JPCLN001", Path("JPCLN001.png"), {})
+    split = Split((case,), (), 0)
+    assert "research and education" in _licence(split, {})["licence"]
+    own = Split((replace(case, name="own"),), (), 0)
+    assert _licence(own, {}) == {}
+    assert _licence(own, {"trained_before": ["JPCNN007"]}) == _licence(split, {})

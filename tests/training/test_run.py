@@ -74,11 +74,12 @@ def test_progress_covers_start_epochs_and_scored_cases(trained):
     result, states = trained
     seen = [(state.stage, state.done, state.total) for state in states]
     assert seen == [
-        *(("training", done, 2) for done in (0, 1, 2)),
+        # The start; of each epoch its only step, and its end.
+        *(("training", done, 2) for done in (0, 1, 1, 2, 2)),
         *(("scoring", done, 2) for done in (0, 1, 2)),
     ]
-    assert [state.row for state in states[1:3]] == read_history(result.run)
-    assert states[0].row == states[3].row == {}
+    rows = [state.row for state in states if state.row]
+    assert rows == read_history(result.run)
     assert all(state.split == result.split for state in states)
 
 

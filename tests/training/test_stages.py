@@ -1,6 +1,7 @@
 """Stages of a plan: what each starts from, and how an interrupted plan goes on."""
 
 import json
+import shutil
 
 import pytest
 
@@ -127,9 +128,10 @@ def test_an_interrupted_plan_ends_with_the_same_history(trained, data, tmp_path)
             raise Stopped
 
     plan = read_plan(data / "plan.toml")
+    shutil.copytree(trained[0] / "teacher", tmp_path / "out/teacher")
     with pytest.raises(Stopped):
-        train_plan(plan, tmp_path / "out", on_progress=stop)
-    assert (tmp_path / "out/teacher/model").is_dir()
+        train_plan(plan, tmp_path / "out", resume=True, on_progress=stop)
+    assert not (tmp_path / "out/student/model").exists()
     train_plan(plan, tmp_path / "out", resume=True)
 
     def scores(run):
@@ -141,6 +143,16 @@ def test_an_interrupted_plan_ends_with_the_same_history(trained, data, tmp_path)
 
     assert len(scores(trained[0])) == 3
     assert scores(tmp_path / "out") == scores(trained[0])
+
+
+def test_a_stage_without_scores_is_not_finished(trained, data, tmp_path, monkeypatch):
+    """A model is exported before it is scored; a kill may come between."""
+    shutil.copytree(trained[0], tmp_path / "out")
+    (tmp_path / "out/student/model/README.md").unlink()
+    begun = []
+    monkeypatch.setattr(stages, "train_split", lambda split, run, **options: begun.append(run.name))
+    train_plan(read_plan(data / "plan.toml"), tmp_path / "out", resume=True)
+    assert begun == ["student"]
 
 
 def test_a_run_is_not_overwritten(trained, data):

@@ -91,6 +91,8 @@ def load_checkpoint(folder: Path, config: TrainingConfig) -> keras.Model:
     Raises:
         TrainingError: the file is no checkpoint of such a network.
     """
+    from . import scores  # noqa: F401 - Keras finds the scores of a compiled network by name
+
     loss = loss_function(config)
     path = folder / CHECKPOINT_FILE
     model = _load(path, custom_objects={loss.__name__: loss})
