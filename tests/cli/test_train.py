@@ -7,7 +7,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from helpers.tiny import TINY_CONFIG, tiny_network
+from helpers.tiny import TINY_CONFIG, copied_exports, tiny_network
 from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.serving.export import export
@@ -166,7 +166,9 @@ def tiny_model(tmp_path_factory):
 
 def test_training_takes_network_and_size_from_the_initial_weights(sample, xrayseg, tiny_model):
     options = ["--epochs", "1", "--batch-size", "2", "--phantoms", "0", "--precision", "float32"]
-    status, out, err = xrayseg("train", *_data(sample), "-o", "run", *options, "--init", tiny_model)
+    command = ["train", *_data(sample), "-o", "run", *options, "--init", tiny_model]
+    with copied_exports(tiny_model):
+        status, out, err = xrayseg(*command)
     assert status == 0, err
     record = json.loads(Path("run/run.json").read_text())
     assert (record["recipe"]["network"], record["recipe"]["size"]) == ("tiny", 16)
@@ -222,10 +224,10 @@ name = "only"
 """
 
 
-def test_a_plan_is_trained_and_resumed(sample, xrayseg):
+def test_a_plan_is_trained_and_resumed(sample, xrayseg, tiny_model):
     Path("plan.toml").write_text(PLAN)
     command = ["train", "--config", "plan.toml", "--data", sample, "--out", "run"]
-    with tiny_network():
+    with copied_exports(tiny_model):
         status, out, err = xrayseg(*command)
         assert status == 0
         assert "stage only" in err.splitlines()
@@ -279,7 +281,8 @@ def test_the_initial_weights_fill_in_organs_without_masks(sample, xrayseg, tiny_
     lungs = ["--organs", "lungs", "--lungs-include", "clavicles", "--epochs", "1"]
     lungs += ["--phantoms", "0", "--batch-size", "2", "--precision", "float32"]
     lungs += ["--init", tiny_model]
-    status, _, err = xrayseg("train", *_data(sample), *lungs, "--out", "run")
+    with copied_exports(tiny_model):
+        status, _, err = xrayseg("train", *_data(sample), *lungs, "--out", "run")
     assert status == 0, err
     assert "do not show them" not in err
     assert filled == [tiny_model]

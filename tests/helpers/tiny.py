@@ -1,5 +1,6 @@
 """Small cases, and a network of 3,216 parameters, for tests that train or export."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from xray_seg.data.cases import Case, find_cases
 from xray_seg.data.phantom import make_phantom
 from xray_seg.models import network
+from xray_seg.models.model_folder import load_model, write_card
 from xray_seg.training.config import TrainingConfig
 
 TINY_CONFIG = TrainingConfig(
@@ -31,6 +33,20 @@ def tiny_network() -> Iterator[None]:
     """A network of two levels, known by the name ``tiny`` within the block."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(network.FILTERS, "tiny", (8, 4))
+        yield
+
+
+@contextmanager
+def copied_exports(model: Path) -> Iterator[None]:
+    """Publish copies of a model folder instead of exports, which take seconds, within the block."""
+
+    def export(network: object, folder: Path, name: str, facts: dict[str, object]) -> Path:
+        shutil.copytree(model, folder)
+        write_card(folder, {**load_model(model).card, "name": name, **facts})
+        return folder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xray_seg.training.publish.export", export)
         yield
 
 

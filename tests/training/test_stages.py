@@ -5,11 +5,13 @@ import shutil
 
 import pytest
 
-from helpers.tiny import tiny_network, write_cases
+from helpers.tiny import TINY_CONFIG, copied_exports, tiny_network, write_cases
 from xray_seg.errors import TrainingError
 from xray_seg.models.model_folder import load_model
 from xray_seg.segmenter import Segmenter
+from xray_seg.serving.export import export
 from xray_seg.training import stages
+from xray_seg.training.build import build_model
 from xray_seg.training.plan import read_plan
 from xray_seg.training.stages import train_plan
 
@@ -50,11 +52,14 @@ labels-from = "teacher"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def network():
+def network(tmp_path_factory):
     """The network ``tiny``, whose predictions are too poor to fill in labels."""
     with tiny_network(), pytest.MonkeyPatch.context() as patch:
+        model = tmp_path_factory.mktemp("models") / "tiny"
+        export(build_model(TINY_CONFIG, 1), model, "tiny", {})
         patch.setattr("xray_seg.training.trainer.fill_in_labels", lambda cases, model: cases)
-        yield
+        with copied_exports(model):
+            yield
 
 
 @pytest.fixture(scope="module")
