@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from helpers.tiny import write_cases, write_gif, write_png
-from xray_seg.cli import main
 from xray_seg.data.cases import read_truth
 from xray_seg.data.datasets import read_datasets
 from xray_seg.data.phantom import make_phantom
@@ -28,21 +27,6 @@ def sample(tmp_path_factory):
         write_png(folder / "maps" / f"{case.name}.png", truth)
         write_gif(folder / "lungs" / f"{case.name}.gif", truth > 0)
     return folder
-
-
-@pytest.fixture
-def xrayseg(capfd, tmp_path, monkeypatch):
-    """Run a command line; return its exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-
-    def run(*args):
-        with pytest.raises(SystemExit) as stop:
-            main([str(arg) for arg in args])
-        return (stop.value.code, *capfd.readouterr())
-
-    return run
 
 
 def metrics_of(out):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from helpers.tiny import TINY_CONFIG, copied_exports, tiny_network
-from xray_seg.cli import main
 from xray_seg.data.phantom import make_phantom
 from xray_seg.serving.export import export
 from xray_seg.training.build import build_model
@@ -32,21 +31,6 @@ def sample(tmp_path_factory):
             picture = imagecodecs.gif_encode(mask.astype(np.uint8) * 255)
             (place / f"P{number}.gif").write_bytes(picture)
     return folder
-
-
-@pytest.fixture
-def xrayseg(capfd, tmp_path, monkeypatch):
-    """Run a command line; return its exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("XRAYSEG_WEIGHTS", raising=False)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-
-    def run(*args):
-        with pytest.raises(SystemExit) as stop:
-            main([str(arg) for arg in args])
-        return (stop.value.code, *capfd.readouterr())
-
-    return run
 
 
 def _data(sample):

@@ -25,18 +25,6 @@ def radiograph(tmp_path, monkeypatch):
     return Path("radiograph.png")
 
 
-@pytest.fixture
-def xrayseg(capfd):
-    """Run a command line; return its exit status, standard output and standard error."""
-
-    def run(*args):
-        with pytest.raises(SystemExit) as stop:
-            main([str(arg) for arg in args])
-        return (stop.value.code, *capfd.readouterr())
-
-    return run
-
-
 def _spelled(value):
     return value if isinstance(value, str) else " ".join(value)
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -210,6 +210,15 @@ def _dataset(table: Mapping[str, Any], root: Path) -> Dataset:
     )
 
 
+def refuse_shared_names(cases: Iterable[Case]) -> None:
+    """Raise DatasetError if two cases have the same name."""
+    by_name: dict[str, Case] = {}
+    for case in cases:
+        other = by_name.setdefault(case.name, case)
+        if other is not case:
+            raise DatasetError(f"{other.image} and {case.image} share a name: rename one of them")
+
+
 def split_datasets(datasets: Sequence[Dataset], *, seed: int) -> Split:
     """Divide each data set, and join the parts.
 
@@ -224,12 +233,7 @@ def split_datasets(datasets: Sequence[Dataset], *, seed: int) -> Split:
         seed,
         tuple(case for split in splits for case in split.test),
     )
-    cases = [*whole.train, *whole.validation, *whole.test]
-    by_name: dict[str, Case] = {}
-    for case in cases:
-        other = by_name.setdefault(case.name, case)
-        if other is not case:
-            raise DatasetError(f"{other.image} and {case.image} share a name: rename one of them")
+    refuse_shared_names((*whole.train, *whole.validation, *whole.test))
     if not whole.validation:
         raise DatasetError("no case is held out for validation; give a data set with masks a share")
     return whole

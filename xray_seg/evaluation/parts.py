@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..data.cases import Case
-from ..data.datasets import Dataset
+from ..data.datasets import Dataset, refuse_shared_names
 from ..errors import DatasetError
 from ..models.model_folder import PARTS
 
@@ -18,11 +18,7 @@ def find_scored_cases(datasets: Sequence[Dataset]) -> list[Case]:
         DatasetError: no data set has masks, the cases of one cannot be found, or two share a name.
     """
     cases = [case for dataset in datasets if dataset.masks for case in dataset.find_cases()]
-    by_name: dict[str, Case] = {}
-    for case in cases:
-        other = by_name.setdefault(case.name, case)
-        if other is not case:
-            raise DatasetError(f"{other.image} and {case.image} share a name: rename one of them")
+    refuse_shared_names(cases)
     if not cases:
         names = ", ".join(dataset.name for dataset in datasets)
         raise DatasetError(f"no masks to score against in {names}; add masks to a data set")
