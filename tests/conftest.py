@@ -35,4 +35,11 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests first, so that no process is left with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     ray = {item.path for item in items if item.get_closest_marker("ray")}
-    items.sort(key=lambda item: (item.path not in ray, item.path not in slow))
+    exports = ("training", "serving")  # folders whose fixtures train or export networks
+    items.sort(
+        key=lambda item: (
+            item.path not in ray,
+            item.path not in slow,
+            item.path.parent.name not in exports,
+        )
+    )
